@@ -1,0 +1,3 @@
+//! Step 5.
+
+pub mod engine;

@@ -1,0 +1,64 @@
+//! Every bound in one place, each with its reason.
+//!
+//! A holder can append hostile blocks offline, so a token's cost is bounded by its shape before
+//! anything in it is evaluated; evaluation then has a step budget on top.
+
+/// Longest token, in bytes before base64. Real chains of ten hops stay under 4 KiB.
+pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
+/// Blocks in a token, the authority block included. Each costs one signature check.
+pub const BLOCKS_MAX: usize = 16;
+/// Facts a block may carry.
+pub const BLOCK_FACTS_MAX: usize = 64;
+/// Rules a block may carry; block 0 holds one rule for each grant.
+pub const BLOCK_RULES_MAX: usize = 64;
+/// Checks a block may carry.
+pub const BLOCK_CHECKS_MAX: usize = 32;
+/// Queries (`… or …`) in one check.
+pub const CHECK_QUERIES_MAX: usize = 32;
+/// Predicates in one query.
+pub const QUERY_PREDICATES_MAX: usize = 24;
+/// Predicates of one query that name no constant: each multiplies the work of a join.
+pub const QUERY_UNKEYED_MAX: usize = 3;
+/// Expression operations in one query, those inside closures and elements of constants included.
+pub const QUERY_OPERATIONS_MAX: usize = 128;
+/// Nesting of closures and of collections inside one another.
+pub const NESTING_MAX: usize = 8;
+/// Elements of one collection constant in a token.
+pub const COLLECTION_MAX: usize = 1024;
+/// Longest regular expression or glob, in bytes.
+pub const REGEX_BYTES_MAX: usize = 256;
+/// Largest compiled regular expression, in bytes; a dozen characters can ask for megabytes.
+pub const REGEX_COMPILED_BYTES_MAX: usize = 64 * 1024;
+/// Regular expressions in one token: each is compiled once.
+pub const TOKEN_REGEXES_MAX: usize = 16;
+
+/// Longest Datalog text handed to the parser, which recurses and would overflow its stack.
+pub const DATALOG_TEXT_BYTES_MAX: usize = 64 * 1024;
+/// Deepest bracket nesting in Datalog text.
+pub const DATALOG_TEXT_NESTING_MAX: usize = 32;
+
+/// Longest arguments of one call, in bytes of JSON.
+pub const ARGS_BYTES_MAX: usize = 1024 * 1024;
+/// Deepest nesting of objects and arrays in the arguments.
+pub const ARGS_DEPTH_MAX: usize = 32;
+/// Scalars, empty objects and empty arrays in the arguments.
+pub const ARGS_LEAVES_MAX: usize = 4096;
+/// Longest string an oracle (path, URL, address, command …) will parse, in bytes; a longer one
+/// yields no fact, so that its check fails.
+pub const ORACLE_VALUE_BYTES_MAX: usize = 4096;
+
+/// Steps one evaluation may take: a join probe, an operation or 64 bytes of text are one step.
+pub const EVALUATION_STEPS_MAX: u64 = 20_000;
+
+/// Longest life of a token.
+pub const TOKEN_TTL_SECS_MAX: u64 = 24 * 60 * 60;
+/// Life of a token when the request names none.
+pub const TOKEN_TTL_SECS_DEFAULT: u64 = 15 * 60;
+/// Delegation hops a token allows when the request names none.
+pub const DEPTH_DEFAULT: u32 = 3;
+/// Grants in one block.
+pub const GRANTS_MAX: usize = 32;
+/// Longest free text (intent, principal, agent), in bytes.
+pub const TEXT_BYTES_MAX: usize = 512;
+/// Oldest revocation view a decision may rest on, in seconds, unless configured.
+pub const REVOCATION_AGE_SECS_MAX: u64 = 60;

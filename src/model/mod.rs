@@ -1,0 +1,21 @@
+//! The words every step of the flow shares: tools, requests, reasons, limits, time.
+//!
+//! Nothing here does I/O, reads a clock or draws random numbers. The model imports no other
+//! module of this crate; every other module may import it.
+
+mod block;
+mod json;
+pub mod limits;
+mod reason;
+mod request;
+mod revocation;
+mod timestamp;
+mod tool;
+
+pub use block::Block;
+pub use json::{Json, JsonError, JsonProfile, Number};
+pub use reason::{Code, Reason};
+pub use request::{Args, Request, RequestError};
+pub use revocation::{Key16, RevocationId};
+pub use timestamp::{Timestamp, TimestampError};
+pub use tool::{Tool, ToolError, ToolPattern};

@@ -1,0 +1,3 @@
+//! Grants and facts, to Datalog and back.
+
+pub mod oracle;

@@ -1,0 +1,1 @@
+//! Oracles: questions about one argument that Datalog cannot answer.
