@@ -2,6 +2,12 @@
 
 pub mod model;
 
+pub mod keys;
+
 pub mod vocabulary;
+
+pub mod token;
+
+pub mod mint;
 
 pub mod decide;

@@ -1,0 +1,93 @@
+use std::fmt;
+use std::str::FromStr;
+
+use crate::model::Json;
+use crate::vocabulary::grant::{ArgPath, Found, Place, Segment};
+
+/// An argument path inside Datalog, with a mark where it may end early.
+///
+/// *Shape*: the text of an [`ArgPath`]; a `?` after a segment says that the argument may be
+/// missing up to there. A `?` that belongs to a name is `~3`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pattern {
+    /// The path.
+    pub path: ArgPath,
+    /// How many segments, counted from the top, may be missing.
+    pub optional_to: usize,
+}
+
+impl Pattern {
+    /// Whether the pattern stands for one place that must be there.
+    pub fn is_plain(&self) -> bool {
+        self.optional_to == 0 && !self.path.is_pattern()
+    }
+
+    /// The values at the places of the pattern. `None` where one is missing that may not be, or
+    /// the arguments have another shape: then no fact is made.
+    pub fn values<'a>(&self, args: &'a Json) -> Option<Vec<&'a Json>> {
+        let Found::Places(places) = self.path.find(args) else {
+            return None;
+        };
+        let mut values = Vec::with_capacity(places.len());
+        for place in places {
+            match place {
+                Place::Value(value) => values.push(value),
+                Place::Absent(depth) if depth <= self.optional_to => {}
+                Place::Absent(_) => return None,
+            }
+        }
+        Some(values)
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut optional_to = 0;
+        for (i, segment) in text.split('/').enumerate() {
+            match segment.strip_suffix('?') {
+                Some(_) if optional_to > 0 => {
+                    return Err("a path has more than one `?`".to_owned());
+                }
+                Some(_) => optional_to = i + 1,
+                None => {}
+            }
+        }
+        let path = text.replace('?', "").replace("~3", "?").parse()?;
+        Ok(Self { path, optional_to })
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, segment) in self.path.segments().iter().enumerate() {
+            let slash = if i == 0 { "" } else { "/" };
+            let mark = if i + 1 == self.optional_to { "?" } else { "" };
+            match segment {
+                Segment::Every => write!(f, "{slash}*{mark}")?,
+                Segment::Name(name) => {
+                    let name = super::grant::escape(name).replace('?', "~3");
+                    write!(f, "{slash}{name}{mark}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_round_trips() {
+        for (text, optional_to) in
+            [("amount", 0), ("amount?", 1), ("a?/*", 1), ("a/*/b?", 3), ("really~3", 0)]
+        {
+            let pattern: Pattern = text.parse().unwrap();
+            assert_eq!((pattern.to_string().as_str(), pattern.optional_to), (text, optional_to));
+        }
+        assert!("a?/b?".parse::<Pattern>().is_err());
+    }
+}
