@@ -10,4 +10,10 @@ pub mod token;
 
 pub mod mint;
 
+pub mod attenuate;
+
+pub mod present;
+
+pub mod verify;
+
 pub mod decide;

@@ -62,3 +62,5 @@ pub const GRANTS_MAX: usize = 32;
 pub const TEXT_BYTES_MAX: usize = 512;
 /// Oldest revocation view a decision may rest on, in seconds, unless configured.
 pub const REVOCATION_AGE_SECS_MAX: u64 = 60;
+/// How far two clocks may be apart.
+pub const CLOCK_SKEW_SECS: u64 = 5;

@@ -1,0 +1,130 @@
+//! Step 2, attenuate: append checks to a token, offline; nothing can be added to what it permits.
+//!
+//! Needs neither the root key nor the authority, only an unsealed token.
+
+use std::collections::BTreeSet;
+
+use biscuit_auth::builder::{Algorithm, BlockBuilder, Check};
+use biscuit_auth::{KeyPair, UnverifiedBiscuit};
+use rand::{CryptoRng, RngCore};
+
+use crate::model::{Timestamp, limits};
+use crate::token::UnverifiedToken;
+use crate::vocabulary::compile::{self, CompileError};
+use crate::vocabulary::{Datalog, DatalogError, Grant, frame};
+
+/// What a block takes away.
+///
+/// *Shape*: whatever is `None` or empty stays as it was. Grants here permit nothing by themselves:
+/// they say which of the calls already permitted stay so.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Narrowing {
+    /// Only these calls stay permitted.
+    pub grants: Vec<Grant>,
+    /// The token ends at this moment, unless it ends before.
+    pub expires: Option<Timestamp>,
+    /// Only these gateways may accept it, of those that may already.
+    pub audience: Option<BTreeSet<String>>,
+    /// At most so many hops, counted from block 0, unless fewer already.
+    pub depth: Option<u32>,
+    /// Further facts, rules and checks.
+    pub datalog: Datalog,
+}
+
+/// Why a token could not be attenuated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AttenuateError {
+    /// A sealed token takes no more blocks.
+    #[error("the token is sealed: nothing can be appended")]
+    Sealed,
+    /// The narrowing asks nothing.
+    #[error(
+        "the narrowing takes nothing away: name grants, an expiry, an audience, a depth or a check"
+    )]
+    Nothing,
+    /// The token has as many blocks as fit.
+    #[error("the token has {} blocks, as many as fit", limits::BLOCKS_MAX)]
+    Full,
+    /// An empty audience.
+    #[error("the audience is empty, so that no gateway could accept the token")]
+    Audience,
+    /// The grants do not compile.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The Datalog states a word it may not.
+    #[error(transparent)]
+    Datalog(#[from] DatalogError),
+    /// The result would be refused by every verifier.
+    #[error("the token would be refused: {0}")]
+    Refused(String),
+}
+
+/// Appends one block that takes away what the narrowing says.
+///
+/// *Errors*: [`AttenuateError`]; the token given stays valid.
+pub fn attenuate(
+    token: &UnverifiedToken,
+    narrowing: &Narrowing,
+    rng: &mut (impl RngCore + CryptoRng),
+) -> Result<UnverifiedToken, AttenuateError> {
+    if token.is_sealed() {
+        return Err(AttenuateError::Sealed);
+    }
+    if token.blocks().len() >= limits::BLOCKS_MAX {
+        return Err(AttenuateError::Full);
+    }
+    let block = block(narrowing)?;
+    let next = KeyPair::new_with_rng(Algorithm::Ed25519, rng);
+    let bytes = UnverifiedBiscuit::from(token.as_bytes())
+        .and_then(|biscuit| biscuit.append_with_keypair(&next, block))
+        .and_then(|biscuit| biscuit.to_vec())
+        .map_err(|_| AttenuateError::Refused("it could not be built".to_owned()))?;
+    refused_if_malformed(bytes)
+}
+
+/// Seals a token: whoever holds the result can use it, and append nothing.
+///
+/// *Errors*: [`AttenuateError::Sealed`] where it is sealed already.
+pub fn seal(token: &UnverifiedToken) -> Result<UnverifiedToken, AttenuateError> {
+    if token.is_sealed() {
+        return Err(AttenuateError::Sealed);
+    }
+    let bytes = UnverifiedBiscuit::from(token.as_bytes())
+        .and_then(|biscuit| biscuit.seal())
+        .and_then(|biscuit| biscuit.to_vec())
+        .map_err(|_| AttenuateError::Refused("it could not be built".to_owned()))?;
+    refused_if_malformed(bytes)
+}
+
+fn refused_if_malformed(bytes: Vec<u8>) -> Result<UnverifiedToken, AttenuateError> {
+    UnverifiedToken::from_bytes(bytes).map_err(|error| AttenuateError::Refused(error.to_string()))
+}
+
+fn block(narrowing: &Narrowing) -> Result<BlockBuilder, AttenuateError> {
+    let checks = checks(narrowing)?;
+    if checks.is_empty() && narrowing.datalog.is_empty() {
+        return Err(AttenuateError::Nothing);
+    }
+    narrowing.datalog.allowed_in_block()?;
+    let built = checks
+        .into_iter()
+        .try_fold(BlockBuilder::new(), BlockBuilder::check)
+        .and_then(|builder| narrowing.datalog.add_to_block(builder));
+    built.map_err(|_| AttenuateError::Refused("its Datalog is not well formed".to_owned()))
+}
+
+fn checks(narrowing: &Narrowing) -> Result<Vec<Check>, AttenuateError> {
+    let mut checks = Vec::new();
+    if !narrowing.grants.is_empty() {
+        checks.push(compile::check(&narrowing.grants)?);
+    }
+    checks.extend(narrowing.expires.map(frame::expiry));
+    if let Some(audience) = &narrowing.audience {
+        if audience.is_empty() {
+            return Err(AttenuateError::Audience);
+        }
+        checks.push(frame::audience(audience));
+    }
+    checks.extend(narrowing.depth.map(frame::depth));
+    Ok(checks)
+}

@@ -1,0 +1,194 @@
+use std::sync::Arc;
+
+use biscuit_auth::Biscuit;
+use biscuit_auth::builder::Term;
+use serde::{Deserialize, Serialize};
+
+use super::revocation::RevocationView;
+use super::vocabulary;
+use crate::keys::{KeyId, TrustedRoots};
+use crate::model::{Block, Code, Key16, Reason, RevocationId, Timestamp};
+use crate::token::UnverifiedToken;
+use crate::vocabulary::Bearing;
+use crate::vocabulary::frame::{self, Frame};
+
+/// A token whose signatures lead to a trusted root, in a vocabulary that this crate speaks.
+///
+/// *Shape*: only [`authenticate`] makes one. It may be remembered under the token's hash: whether
+/// it is revoked is asked anew for every call, by [`Authentic::admit`].
+#[derive(Clone, Debug)]
+pub struct Authentic {
+    token: UnverifiedToken,
+    root: KeyId,
+    keys: Vec<(Key16, Option<usize>)>,
+    expires: Option<Timestamp>,
+}
+
+/// One step of a delegation chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// The block that made the step; 0 is the authority's.
+    pub block: usize,
+    /// What the step is called: the agent for block 0, where it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The block's revocation identifier, shortened.
+    pub revocation_id: String,
+}
+
+/// A token that may be used now, as far as authenticity and revocation go.
+///
+/// *Shape*: only [`Authentic::admit`] makes one, for one call.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    authentic: Arc<Authentic>,
+}
+
+/// Checks the signatures, the root key and the vocabulary of a token.
+///
+/// *Errors*: a reason with `root-unknown`, `signature-invalid` or `vocabulary-unknown`.
+pub fn authenticate(token: UnverifiedToken, roots: &TrustedRoots) -> Result<Authentic, Reason> {
+    let root = roots.find(token.root_key_id()).ok_or_else(|| {
+        Reason::new(Code::RootUnknown, "the token names a root key that is not trusted here")
+    })?;
+    let invalid = |_| Reason::new(Code::SignatureInvalid, "a signature of the token is not valid");
+    let key = root.key.to_biscuit().map_err(|_| {
+        Reason::new(Code::RootUnknown, "the token names a root key that is not usable")
+    })?;
+    Biscuit::from(token.as_bytes(), key).map_err(invalid)?;
+    vocabulary::known(token.blocks())?;
+    let mut keys: Vec<_> = token
+        .revocation_ids()
+        .iter()
+        .enumerate()
+        .map(|(block, id)| (id.key16(), Some(block)))
+        .collect();
+    for name in ["task", "agent"] {
+        keys.extend(token.authority_text(name).map(|text| (Key16::of(text.as_bytes()), None)));
+    }
+    keys.push((Key16::of(&root.key.to_bytes()), None));
+    Ok(Authentic { root: root.id, keys, expires: earliest_expiry(token.blocks()), token })
+}
+
+/// The earliest end that any block's check names.
+fn earliest_expiry(blocks: &[Block]) -> Option<Timestamp> {
+    let checks = blocks.iter().flat_map(|block| &block.checks);
+    checks
+        .filter_map(|check| match frame::read(check) {
+            Some(Frame::Expiry(at)) => Some(at),
+            _ => None,
+        })
+        .min()
+}
+
+impl Authentic {
+    /// Asks whether the token is revoked, and whether the view that says so is fresh.
+    ///
+    /// *Errors*: a reason with `revocation-stale`, `revoked`, or `proof-missing` for a token that
+    /// is bound to a holder: proofs are not supported yet, so it cannot be used.
+    pub fn admit(
+        self: &Arc<Self>,
+        revocations: &dyn RevocationView,
+        now: Timestamp,
+    ) -> Result<Verified, Reason> {
+        if !revocations.is_fresh(now) {
+            let message = "this gateway does not know recent revocations";
+            return Err(Reason::new(Code::RevocationStale, message));
+        }
+        if let Some((_, block)) = self.keys.iter().find(|(key, _)| revocations.is_revoked(key)) {
+            let message = match block {
+                Some(block) => format!("block {block} of the token is revoked"),
+                None => "the token's task, agent or root key is revoked".to_owned(),
+            };
+            return Err(Reason { block: *block, ..Reason::new(Code::Revoked, message) });
+        }
+        if self.is_bound() {
+            let message = "the token is bound to a holder and the call carries no proof";
+            return Err(Reason::new(Code::ProofMissing, message));
+        }
+        Ok(Verified { authentic: Arc::clone(self) })
+    }
+
+    /// The token.
+    pub fn token(&self) -> &UnverifiedToken {
+        &self.token
+    }
+
+    /// The blocks, block 0 first.
+    pub fn blocks(&self) -> &[Block] {
+        self.token.blocks()
+    }
+
+    /// One revocation identifier a block.
+    pub fn revocation_ids(&self) -> &[RevocationId] {
+        self.token.revocation_ids()
+    }
+
+    /// The root key that signed block 0.
+    pub fn root(&self) -> KeyId {
+        self.root
+    }
+
+    /// The task, where block 0 names one.
+    pub fn task(&self) -> Option<&str> {
+        self.token.authority_text("task")
+    }
+
+    /// On whose behalf, where block 0 says.
+    pub fn principal(&self) -> Option<&str> {
+        self.token.authority_text("principal")
+    }
+
+    /// What the task is for, where block 0 says.
+    pub fn intent(&self) -> Option<&str> {
+        self.token.authority_text("intent")
+    }
+
+    /// When the token ends, where a block says so in the vocabulary's own way.
+    pub fn expires(&self) -> Option<Timestamp> {
+        self.expires
+    }
+
+    /// The steps from the authority to whoever holds the token.
+    pub fn chain(&self) -> Vec<Hop> {
+        let hop = |(block, id): (usize, &RevocationId)| Hop {
+            block,
+            name: match block {
+                0 => self.token.authority_text("agent").map(str::to_owned),
+                _ => None,
+            },
+            revocation_id: id.short(),
+        };
+        self.revocation_ids().iter().enumerate().map(hop).collect()
+    }
+
+    /// What the token adds to a request's facts. Every appended block of a bearer token counts as
+    /// a hop: nothing else shows how often it was handed on.
+    pub fn bearing(&self) -> Bearing {
+        let hops = self.blocks().len().saturating_sub(1);
+        Bearing { depth: u32::try_from(hops).unwrap_or(u32::MAX), presenter: None }
+    }
+
+    fn is_bound(&self) -> bool {
+        let stated = |block: &Block| {
+            let heads = block.rules.iter().map(|rule| &rule.head);
+            block.facts.iter().map(|fact| &fact.predicate).chain(heads).any(|p| p.name == "holder")
+        };
+        self.blocks().first().is_some_and(stated)
+    }
+}
+
+impl Verified {
+    /// What was verified.
+    pub fn authentic(&self) -> &Authentic {
+        &self.authentic
+    }
+}
+
+/// Whether block 0 states exactly one fact of this name with this one term.
+pub(super) fn states_once(block: &Block, name: &str, term: &Term) -> bool {
+    let mut facts = block.facts.iter().filter(|fact| fact.predicate.name == name);
+    let is_term =
+        |fact: &biscuit_auth::builder::Fact| fact.predicate.terms.as_slice() == [term.clone()];
+    facts.next().is_some_and(is_term) && facts.next().is_none()
+}

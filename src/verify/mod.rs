@@ -1,0 +1,15 @@
+//! Step 4, verify: bytes to a token that is genuine, known and not revoked.
+//!
+//! In two parts. [`authenticate`] checks what never changes for given bytes, the signatures and
+//! the vocabulary, and may be remembered. [`Authentic::admit`] checks what changes, revocation,
+//! and is asked on every call. Whether the token permits a call is the next step's question.
+
+mod authentic;
+mod revocation;
+mod vocabulary;
+
+pub use authentic::{Authentic, Hop, Verified, authenticate};
+pub use revocation::{
+    DangerUnrevoked, ListError, RevocationEntry, RevocationKind, RevocationList, RevocationView,
+    Revocations, SignedList,
+};

@@ -1,0 +1,188 @@
+//! What a verifier knows about revocations.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::keys::{KeyId, RootKey, TrustedRoots};
+use crate::model::{Key16, Timestamp, limits};
+
+/// A verifier's view of revocations.
+pub trait RevocationView: Send + Sync {
+    /// Whether the view is recent enough to decide on.
+    fn is_fresh(&self, now: Timestamp) -> bool;
+    /// Whether something with this key is revoked.
+    fn is_revoked(&self, key: &Key16) -> bool;
+}
+
+/// No revocations, always fresh: for deciding offline, where nobody can say what was revoked.
+#[derive(Clone, Copy, Debug)]
+pub struct DangerUnrevoked;
+
+impl RevocationView for DangerUnrevoked {
+    fn is_fresh(&self, _now: Timestamp) -> bool {
+        true
+    }
+
+    fn is_revoked(&self, _key: &Key16) -> bool {
+        false
+    }
+}
+
+/// What an entry of a revocation list revokes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RevocationKind {
+    /// One block, and every token that contains it.
+    Block,
+    /// Every token of a task.
+    Task,
+}
+
+/// One entry of a revocation list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevocationEntry {
+    /// The entry's place in the log, from 1.
+    pub seq: u64,
+    /// What is revoked.
+    pub kind: RevocationKind,
+    /// Its key.
+    pub key16: Key16,
+    /// The latest moment at which anything it could hit may still be alive.
+    pub not_after: Timestamp,
+    /// Why, where somebody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// All that is revoked, as an authority knew it at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevocationList {
+    /// The authority.
+    pub issuer: String,
+    /// The highest place in the log so far.
+    pub seq: u64,
+    /// When the list was made.
+    pub time: Timestamp,
+    /// The entries that may still hit something.
+    pub entries: Vec<RevocationEntry>,
+}
+
+/// A revocation list with a root key's signature.
+///
+/// *Shape*: `list` is the JSON text that was signed, byte for byte; the signature is over
+/// `hardtack-revocations-v1`, a zero byte and that text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedList {
+    /// The JSON text of a [`RevocationList`].
+    pub list: String,
+    /// The root key that signed it.
+    pub key: KeyId,
+    /// The ed25519 signature, hexadecimal.
+    pub signature: String,
+}
+
+/// Why a revocation list is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListError {
+    /// Signed by a key that is not trusted.
+    #[error("the revocation list is signed by a key that is not trusted here")]
+    UnknownKey,
+    /// The signature does not verify.
+    #[error("the signature of the revocation list is not valid")]
+    Signature,
+    /// The signed text is no list.
+    #[error("the revocation list is malformed")]
+    Malformed,
+    /// Older than one already seen, or from another authority.
+    #[error("the revocation list is older than one already seen, or of another authority")]
+    Rollback,
+}
+
+fn signed_bytes(list: &str) -> Vec<u8> {
+    [b"hardtack-revocations-v1\0", list.as_bytes()].concat()
+}
+
+impl SignedList {
+    /// Signs a list.
+    ///
+    /// *Errors*: [`ListError::Malformed`] where it cannot be written as JSON.
+    pub fn sign(list: &RevocationList, key: &RootKey) -> Result<Self, ListError> {
+        let list = serde_json::to_string(list).map_err(|_| ListError::Malformed)?;
+        let signature = hex::encode(key.sign(&signed_bytes(&list)));
+        Ok(Self { list, key: key.id(), signature })
+    }
+
+    /// Checks the signature and reads the list.
+    ///
+    /// *Errors*: [`ListError`].
+    pub fn open(&self, roots: &TrustedRoots) -> Result<RevocationList, ListError> {
+        let root = roots.find(Some(self.key)).ok_or(ListError::UnknownKey)?;
+        let signature = hex::decode(&self.signature).map_err(|_| ListError::Signature)?;
+        if !root.key.verifies(&signed_bytes(&self.list), &signature) {
+            return Err(ListError::Signature);
+        }
+        serde_json::from_str(&self.list).map_err(|_| ListError::Malformed)
+    }
+}
+
+/// A view made of one revocation list.
+///
+/// *Shape*: exact, without false positives. Fresh for so many seconds after the list was made.
+#[derive(Clone, Debug)]
+pub struct Revocations {
+    issuer: String,
+    seq: u64,
+    time: Timestamp,
+    age_secs_max: u64,
+    keys: HashSet<Key16>,
+}
+
+impl Revocations {
+    /// A view of the list, good for so many seconds after it was made.
+    pub fn new(list: RevocationList, age_secs_max: u64) -> Self {
+        let keys = list.entries.iter().map(|entry| entry.key16).collect();
+        Self { issuer: list.issuer, seq: list.seq, time: list.time, age_secs_max, keys }
+    }
+
+    /// The view after a newer list of the same authority.
+    ///
+    /// *Errors*: [`ListError::Rollback`] where the list is older or of another authority; the view
+    /// stays as it is then.
+    pub fn follow(&self, list: RevocationList) -> Result<Self, ListError> {
+        if list.issuer != self.issuer || list.seq < self.seq || list.time < self.time {
+            return Err(ListError::Rollback);
+        }
+        Ok(Self::new(list, self.age_secs_max))
+    }
+
+    /// When the list was made.
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// How many things are revoked.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether nothing is revoked.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}
+
+impl RevocationView for Revocations {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        // A list from the future would stay fresh for as long as it pleases.
+        let skew = limits::CLOCK_SKEW_SECS;
+        self.time <= now.plus_secs(skew) && now <= self.time.plus_secs(self.age_secs_max)
+    }
+
+    fn is_revoked(&self, key: &Key16) -> bool {
+        self.keys.contains(key)
+    }
+}
