@@ -159,8 +159,9 @@ pub fn mint(
     for rule in compile::rules(&task.grants)? {
         builder = builder.rule(rule).map_err(build)?;
     }
+    let audience = task.audience.as_ref().map_or_else(frame::any_audience, frame::audience);
     let checks =
-        [frame::expiry(expires), frame::audience(&task.audience), frame::depth(task.depth)];
+        [frame::expiry(expires), audience, frame::depth(task.depth)];
     for check in checks {
         builder = builder.check(check).map_err(build)?;
     }
