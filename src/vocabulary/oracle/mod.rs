@@ -29,6 +29,8 @@ pub enum Oracle {
     Under,
     /// Does this glob match all of it? `*` is any run without `/`, `**` any run, `?` one
     /// character but `/`, `[a-z]` and `[!a]` classes, and `\` makes the next character plain.
+    /// A value with control characters or with a `.` or `..` segment never matches, for it may be
+    /// a path.
     Glob,
     /// Is it an address in this network?
     Cidr,
