@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use biscuit_auth::builder::{AuthorizerBuilder, Check, Convert, Fact, Rule, Scope};
+use biscuit_auth::builder::{
+    AuthorizerBuilder, Check, Convert, Fact, Predicate, Rule, Scope, Term,
+};
 use biscuit_auth::datalog::SymbolTable;
 use biscuit_auth::error::{FailedCheck as BiscuitFailed, Logic, MatchedPolicy, Token};
 use biscuit_auth::format::convert::proto_block_to_token_block;
@@ -53,6 +55,50 @@ pub(crate) fn policy_of(code: &str) -> PolicyCode {
     PolicyCode { facts, rules, checks, policies }
 }
 
+/// The same authorizer side, as biscuit-auth takes it.
+pub(crate) fn authorizer_of(policy: &PolicyCode, facts: &[Fact]) -> AuthorizerBuilder {
+    let mut builder = AuthorizerBuilder::new();
+    for fact in policy.facts.iter().chain(facts) {
+        builder = builder.fact(fact.clone()).unwrap();
+    }
+    for rule in &policy.rules {
+        builder = builder.rule(rule.clone()).unwrap();
+    }
+    for check in &policy.checks {
+        builder = builder.check(check.clone()).unwrap();
+    }
+    for policy in &policy.policies {
+        builder = builder.policy(policy.clone()).unwrap();
+    }
+    builder
+}
+
+/// The facts of a predicate that biscuit-auth shows to the authorizer, sorted.
+pub(crate) fn oracle_facts(
+    token: &Biscuit,
+    authorizer: AuthorizerBuilder,
+    name: &str,
+    arity: usize,
+) -> Vec<Vec<Term>> {
+    let terms: Vec<Term> = (0..arity).map(|i| Term::Variable(format!("v{i}"))).collect();
+    let predicate = Predicate::new(name.to_owned(), terms);
+    let rule = Rule::new(predicate.clone(), vec![predicate], vec![], vec![]);
+    let mut authorizer = authorizer.set_limits(limits()).build(token).unwrap();
+    let facts: Vec<Fact> = authorizer.query(rule).unwrap();
+    let mut rows: Vec<_> = facts.into_iter().map(|fact| fact.predicate.terms).collect();
+    rows.sort();
+    rows.dedup();
+    rows
+}
+
+fn limits() -> AuthorizerLimits {
+    AuthorizerLimits {
+        max_facts: 100_000,
+        max_iterations: 1_000,
+        max_time: Duration::from_secs(10),
+    }
+}
+
 /// An answer in the terms that both engines share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -97,12 +143,7 @@ pub(crate) fn engine(blocks: &[Block], policy: &PolicyCode, facts: &[Fact]) -> A
 
 /// What biscuit-auth says.
 pub(crate) fn oracle(token: &Biscuit, authorizer: AuthorizerBuilder) -> Answer {
-    let limits = AuthorizerLimits {
-        max_facts: 100_000,
-        max_iterations: 1_000,
-        max_time: Duration::from_secs(10),
-    };
-    let mut authorizer = match authorizer.set_limits(limits).build(token) {
+    let mut authorizer = match authorizer.set_limits(limits()).build(token) {
         Ok(authorizer) => authorizer,
         Err(error) => return Answer::Refused(error.to_string()),
     };

@@ -2,6 +2,7 @@
 
 mod engine;
 mod engine_hostile;
+mod engine_programs;
 mod engine_samples;
 mod engine_support;
 mod engine_timing;

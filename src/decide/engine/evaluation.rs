@@ -69,6 +69,8 @@ impl<'p> Evaluation<'p> {
 
     /// The facts of a predicate that rest on nothing but block 0, the policy and the request,
     /// sorted, without repetition.
+    ///
+    /// Request facts of a predicate that the program does not name were dropped and are not here.
     pub fn visible(&self, name: &str, arity: usize) -> Vec<Vec<Term>> {
         self.sorted(name, arity, |_| true)
     }
