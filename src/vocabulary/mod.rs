@@ -14,6 +14,7 @@ mod needs;
 pub mod oracle;
 mod pattern;
 pub mod print;
+pub mod read;
 
 pub use datalog::{Datalog, DatalogError};
 pub use facts::{Bearing, facts};

@@ -149,9 +149,8 @@ fn hostile_blocks() -> Vec<(&'static str, String)> {
     let never = |n: usize| {
         (1..n).map(|i| format!(", $a{} < $a{i}, $a{i} < $a{}", i - 1, i - 1)).collect::<String>()
     };
-    let keyed = |n: usize| {
-        (0..n).map(|i| format!("g(\"k\", $a{i})")).collect::<Vec<_>>().join(", ")
-    };
+    let keyed =
+        |n: usize| (0..n).map(|i| format!("g(\"k\", $a{i})")).collect::<Vec<_>>().join(", ");
     let set = (0..60).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
     vec![
         ("join of 4", format!("{} check if {}{};", facts(60), join(4), never(4))),
@@ -191,10 +190,7 @@ fn hostile_blocks() -> Vec<(&'static str, String)> {
             "doubling",
             "d(\"xxxxxxxx\"); d($x) <- d($y), $y.length() > 0, e($x); check if d(\"\");".to_owned(),
         ),
-        (
-            "long expression",
-            format!("check if {};", vec!["1 < 2"; 200].join(" && ")),
-        ),
+        ("long expression", format!("check if {};", vec!["1 < 2"; 200].join(" && "))),
         ("nesting", format!("check if {}1{} != [];", "[".repeat(20), "]".repeat(20))),
         ("10,000 symbols", (0..10_000).map(|i| format!("s{i}({i}); ")).collect()),
     ]
@@ -270,7 +266,10 @@ fn depth_overflow_is_refused() {
 
 #[test]
 fn rewidening_through_any_block_changes_nothing() {
-    let parent = narrowed(&token(REFUND), r#"[{"tool": "stripe/refund", "args": {"amount": {"max": 10}}, "other_args": "allow"}]"#);
+    let parent = narrowed(
+        &token(REFUND),
+        r#"[{"tool": "stripe/refund", "args": {"amount": {"max": 10}}, "other_args": "allow"}]"#,
+    );
     let blocks = [
         "granted(0); granted(1);",
         "granted(0) <- call($s, $t);",

@@ -15,28 +15,28 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 /// 2026-11-22T10:00:00Z
-pub fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     "2026-11-22T10:00:00Z".parse().unwrap()
 }
 
-pub fn rng(seed: u64) -> StdRng {
+pub(crate) fn rng(seed: u64) -> StdRng {
     StdRng::seed_from_u64(seed)
 }
 
-pub fn root() -> RootKey {
+pub(crate) fn root() -> RootKey {
     RootKey::generate(&mut rng(1))
 }
 
-pub fn roots() -> TrustedRoots {
+pub(crate) fn roots() -> TrustedRoots {
     TrustedRoots::one(root().public())
 }
 
-pub fn grants(json: &str) -> Vec<Grant> {
+pub(crate) fn grants(json: &str) -> Vec<Grant> {
     grants_from_json(json.as_bytes()).unwrap()
 }
 
 /// A task for gateway `gw`, with room for fifteen hops.
-pub fn task(grants_json: &str) -> Task {
+pub(crate) fn task(grants_json: &str) -> Task {
     let mut task = Task::new(grants(grants_json), Some(["gw".to_owned()].into()));
     task.depth = 15;
     task.principal = Some("user:alice@example.com".to_owned());
@@ -45,17 +45,23 @@ pub fn task(grants_json: &str) -> Task {
     task
 }
 
-pub fn token(grants_json: &str) -> UnverifiedToken {
+pub(crate) fn token(grants_json: &str) -> UnverifiedToken {
     mint(&task(grants_json), &root(), now(), &mut rng(2)).unwrap().token
 }
 
-pub fn narrowed(token: &UnverifiedToken, grants_json: &str) -> UnverifiedToken {
+pub(crate) fn narrowed(token: &UnverifiedToken, grants_json: &str) -> UnverifiedToken {
     let narrowing = Narrowing { grants: grants(grants_json), ..Narrowing::default() };
-    attenuate(token, &narrowing, &mut rng(3)).unwrap()
+    attenuate(token, &narrowing, &mut rng_after(token)).unwrap()
+}
+
+/// Random numbers of their own for each token that is appended to.
+fn rng_after(token: &UnverifiedToken) -> StdRng {
+    let last = token.revocation_ids().last().unwrap().to_string();
+    rng(u64::from_str_radix(&last[..16], 16).unwrap())
 }
 
 /// Appends Datalog that `attenuate` itself would refuse to write, as a hostile holder can.
-pub fn appended(token: &UnverifiedToken, datalog: &str) -> Vec<u8> {
+pub(crate) fn appended(token: &UnverifiedToken, datalog: &str) -> Vec<u8> {
     let block = biscuit_auth::builder::BlockBuilder::new().code(datalog).unwrap();
     biscuit_auth::UnverifiedBiscuit::from(token.as_bytes())
         .unwrap()
@@ -65,13 +71,12 @@ pub fn appended(token: &UnverifiedToken, datalog: &str) -> Vec<u8> {
         .unwrap()
 }
 
-pub fn checked(token: &UnverifiedToken, datalog: &str) -> UnverifiedToken {
-    let narrowing =
-        Narrowing { datalog: Datalog::parse(datalog).unwrap(), ..Narrowing::default() };
-    attenuate(token, &narrowing, &mut rng(4)).unwrap()
+pub(crate) fn checked(token: &UnverifiedToken, datalog: &str) -> UnverifiedToken {
+    let narrowing = Narrowing { datalog: Datalog::parse(datalog).unwrap(), ..Narrowing::default() };
+    attenuate(token, &narrowing, &mut rng_after(token)).unwrap()
 }
 
-pub fn request(tool: &str, args: &str) -> Request {
+pub(crate) fn request(tool: &str, args: &str) -> Request {
     Request {
         tool: tool.parse().unwrap(),
         args: Args::parse(args, JsonProfile::Interoperable).unwrap(),
@@ -82,12 +87,12 @@ pub fn request(tool: &str, args: &str) -> Request {
     }
 }
 
-pub fn args(json: Json) -> Args {
+pub(crate) fn args(json: Json) -> Args {
     Args::parse(json.to_string(), JsonProfile::Interoperable).unwrap()
 }
 
 /// All steps for one token and request, under a policy and a view of revocations.
-pub fn judge_with(
+pub(crate) fn judge_with(
     token: UnverifiedToken,
     request: &Request,
     policy: &Policy,
@@ -102,12 +107,12 @@ pub fn judge_with(
     decided().unwrap_or_else(Decision::deny)
 }
 
-pub fn judge(token: &UnverifiedToken, request: &Request) -> Decision {
+pub(crate) fn judge(token: &UnverifiedToken, request: &Request) -> Decision {
     judge_with(token.clone(), request, &Policy::standard().unwrap(), &DangerUnrevoked)
 }
 
 /// The same from bytes, as they come from a stranger.
-pub fn judge_bytes(bytes: Vec<u8>, request: &Request) -> Decision {
+pub(crate) fn judge_bytes(bytes: Vec<u8>, request: &Request) -> Decision {
     match UnverifiedToken::from_bytes(bytes) {
         Ok(token) => judge(&token, request),
         Err(error) => Decision::deny(Reason::new(error.code, error.message)),
@@ -115,6 +120,6 @@ pub fn judge_bytes(bytes: Vec<u8>, request: &Request) -> Decision {
 }
 
 /// The decisive code as text; `allow` for an allowed call.
-pub fn code(decision: &Decision) -> &'static str {
+pub(crate) fn code(decision: &Decision) -> &'static str {
     decision.code().map_or("allow", |code| code.as_str())
 }
