@@ -7,7 +7,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use hardtack::attenuate::{Narrowing, attenuate};
 use hardtack::decide::{Policy, Program, decide};
 use hardtack::keys::{RootKey, TrustedRoots};
@@ -81,10 +81,10 @@ fn benches(c: &mut Criterion) {
     for depth in DEPTHS {
         let token = fixture.token(depth);
         let narrowing = Narrowing { grants: grants(10), ..Narrowing::default() };
-        c.bench_function(&BenchmarkId::new("attenuate", depth).to_string(), |b| {
+        c.bench_function(&format!("attenuate/{depth}"), |b| {
             b.iter(|| attenuate(black_box(&token), &narrowing, &mut fixture.rng));
         });
-        c.bench_function(&BenchmarkId::new("verify", depth).to_string(), |b| {
+        c.bench_function(&format!("verify/{depth}"), |b| {
             b.iter(|| {
                 let token = UnverifiedToken::from_bytes(token.as_bytes().to_vec()).expect("token");
                 authenticate(token, &roots)
@@ -92,7 +92,7 @@ fn benches(c: &mut Criterion) {
         });
         let authentic = Arc::new(authenticate(token.clone(), &roots).expect("authentic"));
         let program = Program::new(&authentic, &policy).expect("program");
-        c.bench_function(&BenchmarkId::new("decide", depth).to_string(), |b| {
+        c.bench_function(&format!("decide/{depth}"), |b| {
             b.iter(|| {
                 let verified = authentic.admit(&DangerUnrevoked, request.time).expect("verified");
                 let decision = decide(&verified, &program, black_box(&request));
@@ -100,7 +100,7 @@ fn benches(c: &mut Criterion) {
             });
         });
         let text = token.to_text();
-        c.bench_function(&BenchmarkId::new("cold", depth).to_string(), |b| {
+        c.bench_function(&format!("cold/{depth}"), |b| {
             b.iter(|| {
                 let token: UnverifiedToken = text.parse().expect("token");
                 let authentic = Arc::new(authenticate(token, &roots).expect("authentic"));

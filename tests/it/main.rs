@@ -7,4 +7,5 @@ mod engine_programs;
 mod engine_samples;
 mod engine_support;
 mod engine_timing;
+mod laws;
 mod support;
