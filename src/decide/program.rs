@@ -49,7 +49,10 @@ impl Program {
 pub fn decide(verified: &Verified, program: &Program, request: &Request) -> Decision {
     let authentic = verified.authentic();
     let bearing = authentic.bearing();
-    let facts = facts(request, &bearing, &program.needs);
+    let facts = match facts(request, &bearing, &program.needs) {
+        Ok(facts) => facts,
+        Err(error) => return Decision::deny(Reason::new(Code::TokenTooComplex, error.to_string())),
+    };
     match program.engine.evaluate(&facts, limits::EVALUATION_STEPS_MAX) {
         Ok(evaluation) => conclude(authentic.blocks(), &bearing, request, &evaluation),
         Err(EvaluationError::TooComplex) => Decision::deny(Reason::new(

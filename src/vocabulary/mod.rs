@@ -17,7 +17,7 @@ pub mod print;
 pub mod read;
 
 pub use datalog::{Datalog, DatalogError};
-pub use facts::{Bearing, facts};
+pub use facts::{Bearing, TooMuchWork, facts};
 pub use grant::{Grant, GrantError};
 pub use needs::Needs;
 pub use pattern::Pattern;

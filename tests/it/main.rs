@@ -8,4 +8,5 @@ mod engine_samples;
 mod engine_support;
 mod engine_timing;
 mod laws;
+mod limits;
 mod support;
