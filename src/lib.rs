@@ -17,3 +17,12 @@ pub mod present;
 pub mod verify;
 
 pub mod decide;
+
+#[cfg(feature = "server")]
+pub mod store;
+
+#[cfg(feature = "server")]
+pub mod config;
+
+#[cfg(feature = "server")]
+pub mod authority;
