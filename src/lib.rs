@@ -17,3 +17,11 @@ pub mod present;
 pub mod verify;
 
 pub mod decide;
+
+pub mod record;
+
+#[cfg(feature = "guard")]
+pub mod guard;
+
+#[cfg(feature = "gateway")]
+pub mod gateway;
