@@ -76,10 +76,11 @@ fn fits(count: usize, max: usize) -> Result<(), CompileError> {
     if count > max { Err(CompileError::Queries { count, max }) } else { Ok(()) }
 }
 
-type Body = (Vec<Predicate>, Vec<Expression>);
+/// The predicates and the expressions of one query.
+pub(crate) type Body = (Vec<Predicate>, Vec<Expression>);
 
 /// The bodies of the grants, each with its grant's place; a grant has one for each server it names.
-fn bodies(grants: &[Grant]) -> Result<Vec<(usize, Body)>, CompileError> {
+pub(crate) fn bodies(grants: &[Grant]) -> Result<Vec<(usize, Body)>, CompileError> {
     let mut bodies = Vec::new();
     for (index, grant) in grants.iter().enumerate() {
         for tools in by_server(&grant.tools).values() {
