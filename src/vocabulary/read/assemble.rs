@@ -52,12 +52,8 @@ pub(super) fn grant(parts: &Parts, nesting: Nesting) -> Option<Grant> {
     }
     let other_args = !is_closed && !args.is_empty();
     let args = (is_closed || other_args).then_some(args);
-    let grant = Grant {
-        tools: parts.tools.clone(),
-        labels: parts.labels.clone(),
-        args,
-        other_args,
-    };
+    let grant =
+        Grant { tools: parts.tools.clone(), labels: parts.labels.clone(), args, other_args };
     Some(open(grant, parts)).filter(|grant| grant.args.iter().flatten().all(is_writable))
 }
 
@@ -150,9 +146,8 @@ fn are_writable(tests: &[Test]) -> bool {
             a.ignore_case != b.ignore_case
         }
         (Test::Oracle(a, _, bare), Test::Oracle(b, _, other)) => {
-            let takes_bare = |oracle| {
-                matches!(oracle, Oracle::Host | Oracle::Scheme | Oracle::PublicHost)
-            };
+            let takes_bare =
+                |oracle| matches!(oracle, Oracle::Host | Oracle::Scheme | Oracle::PublicHost);
             a == b || (takes_bare(*a) && takes_bare(*b) && bare != other)
         }
         (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
