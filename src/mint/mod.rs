@@ -30,8 +30,9 @@ pub struct Task {
     pub agent: Option<String>,
     /// What the task is for, in words.
     pub intent: Option<String>,
-    /// The gateways that may accept the token. At least one.
-    pub audience: BTreeSet<String>,
+    /// The gateways that may accept the token, at least one; `None` is every gateway that trusts
+    /// the root key.
+    pub audience: Option<BTreeSet<String>>,
     /// How long the token lives.
     pub ttl_secs: u64,
     /// How many delegation hops it allows.
@@ -60,8 +61,8 @@ pub enum MintError {
     /// More grants than fit.
     #[error("a task holds at most {} grants", limits::GRANTS_MAX)]
     TooManyGrants,
-    /// No audience.
-    #[error("a task needs at least one audience: the gateways that may accept the token")]
+    /// An empty audience.
+    #[error("the audience is empty, so that no gateway could accept the token")]
     NoAudience,
     /// A life of zero, or too long.
     #[error("a token lives between 1 and {} seconds", limits::TOKEN_TTL_SECS_MAX)]
@@ -88,13 +89,13 @@ pub enum MintError {
 
 impl Task {
     /// A task with these grants for these gateways, and the defaults for the rest.
-    pub fn new(grants: Vec<Grant>, audience: impl IntoIterator<Item = String>) -> Self {
+    pub fn new(grants: Vec<Grant>, audience: Option<BTreeSet<String>>) -> Self {
         Self {
             grants,
             principal: None,
             agent: None,
             intent: None,
-            audience: audience.into_iter().collect(),
+            audience,
             ttl_secs: limits::TOKEN_TTL_SECS_DEFAULT,
             depth: limits::DEPTH_DEFAULT,
             datalog: Datalog::default(),
@@ -107,7 +108,7 @@ impl Task {
             n if n > limits::GRANTS_MAX => return Err(MintError::TooManyGrants),
             _ => {}
         }
-        if self.audience.is_empty() {
+        if self.audience.as_ref().is_some_and(BTreeSet::is_empty) {
             return Err(MintError::NoAudience);
         }
         if !(1..=limits::TOKEN_TTL_SECS_MAX).contains(&self.ttl_secs) {
@@ -121,7 +122,8 @@ impl Task {
             ("agent", self.agent.as_deref()),
             ("intent", self.intent.as_deref()),
         ];
-        let audience = self.audience.iter().map(|audience| ("audience", Some(audience.as_str())));
+        let audience =
+            self.audience.iter().flatten().map(|audience| ("audience", Some(audience.as_str())));
         for (name, text) in texts.into_iter().chain(audience) {
             if text.is_some_and(|text| !is_plain_text(text)) {
                 return Err(MintError::Text(name));
@@ -157,8 +159,8 @@ pub fn mint(
     for rule in compile::rules(&task.grants)? {
         builder = builder.rule(rule).map_err(build)?;
     }
-    let checks =
-        [frame::expiry(expires), frame::audience(&task.audience), frame::depth(task.depth)];
+    let audience = task.audience.as_ref().map_or_else(frame::any_audience, frame::audience);
+    let checks = [frame::expiry(expires), audience, frame::depth(task.depth)];
     for check in checks {
         builder = builder.check(check).map_err(build)?;
     }

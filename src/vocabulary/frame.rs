@@ -28,6 +28,13 @@ pub fn audience(of: &BTreeSet<String>) -> Check {
     check("audience", |audience| value(text_set(of)).op(Binary::Contains, audience))
 }
 
+/// `check if audience($audience)`: every gateway, as long as it says who it is.
+pub fn any_audience() -> Check {
+    let body = Predicate::new("audience".to_owned(), vec![Term::Variable("audience".to_owned())]);
+    let head = Predicate::new("query".to_owned(), Vec::<Term>::new());
+    Check { queries: vec![Rule::new(head, vec![body], vec![], vec![])], kind: CheckKind::One }
+}
+
 /// `check if depth($depth), $depth <= …`.
 pub fn depth(max: u32) -> Check {
     let max = value(Term::Integer(i64::from(max)));

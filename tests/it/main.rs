@@ -1,6 +1,16 @@
-//! The tests that use the crate from outside, in one program.
+//! Integration tests: one binary, modules named by what they claim.
 
+mod adversarial;
 #[cfg(feature = "cli")]
 mod authority;
 #[cfg(feature = "cli")]
 mod authority_crash;
+mod engine;
+mod engine_hostile;
+mod engine_programs;
+mod engine_samples;
+mod engine_support;
+mod engine_timing;
+mod laws;
+mod limits;
+mod support;

@@ -15,6 +15,10 @@ fn with(field: &str, value: Value) -> String {
     body.to_string()
 }
 
+fn refund(max: u32) -> Value {
+    json!({"tool": "stripe/refund", "args": {"amount": {"max": max}}})
+}
+
 async fn refused(served: &Served, path: &str, body: String) -> (u16, String) {
     let request = served.request(Method::POST, path).bearer_auth(&served.admin);
     let answer = answer(request.header("content-type", "application/json").body(body)).await;
@@ -39,7 +43,7 @@ async fn tasks_that_are_malformed_or_invalid() {
         (with("grants", json!([])), 422, "a task needs at least one grant"),
         (with("grants", json!([{"tool": "x"}])), 422, "`grants[0].tool`: "),
         (with("grants", json!([{"tool": "a/b", "uses": 1}])), 422, "`grants[0].uses`: is reserved"),
-        (with("audience", json!([])), 422, "a task needs at least one audience"),
+        (with("audience", json!([])), 422, "the audience is empty"),
         (with("audience", json!("gateway")), 400, "`audience`: is a string, not an array"),
         (with("audience", json!(["g", 1])), 400, "`audience[1]`: is a number, not a string"),
         (with("ttl_secs", json!("600")), 400, "`ttl_secs`: is a string, not a number"),
@@ -50,7 +54,16 @@ async fn tasks_that_are_malformed_or_invalid() {
         (with("depth", json!(9)), 403, "`depth` is 9, and at most 8 is allowed"),
         (with("ttl", json!(600)), 400, "`ttl`: is not a field of this request"),
         (with("token", json!("x")), 400, "`token`: is not a field of this request"),
-        (with("grants", json!([{"tool": "crm/delete"}])), 403, "`grants[0]`"),
+        (
+            with("grants", json!([{"tool": "crm/delete"}])),
+            403,
+            "`grants[0]` goes beyond the ceiling",
+        ),
+        (
+            with("grants", json!([{"tool": "crm/get"}, refund(51)])),
+            403,
+            "`grants[1]` goes beyond the ceiling in argument `amount`: ",
+        ),
     ] {
         let (answered, detail) = refused(&served, "/v1/tasks", body.clone()).await;
         assert_eq!(answered, status, "{body}: {detail}");
@@ -67,6 +80,7 @@ async fn a_clients_own_bounds_hold() {
     let (key, _) = served.client("bounded", bounds).await;
     for (body, says) in [
         (json!({}), ""),
+        (json!({"grants": [refund(20)]}), ""),
         (json!({"ttl_secs": 61}), "`ttl_secs` is 61, and at most 60 is allowed"),
         (json!({"depth": 2}), "`depth` is 2, and at most 1 is allowed"),
         (json!({"audience": ["a", "b"]}), "`audience` holds `b`, which this client may not name"),
