@@ -1,6 +1,10 @@
 //! Integration tests: one binary, modules named by what they claim.
 
 mod adversarial;
+#[cfg(feature = "cli")]
+mod authority;
+#[cfg(feature = "cli")]
+mod authority_crash;
 mod engine;
 mod engine_hostile;
 mod engine_programs;
