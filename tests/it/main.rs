@@ -11,6 +11,12 @@ mod engine_programs;
 mod engine_samples;
 mod engine_support;
 mod engine_timing;
+mod generators;
+mod grants;
+#[cfg(feature = "gateway")]
+mod guard;
 mod laws;
 mod limits;
+mod properties;
+mod record;
 mod support;
