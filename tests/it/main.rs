@@ -7,5 +7,7 @@ mod engine_programs;
 mod engine_samples;
 mod engine_support;
 mod engine_timing;
+mod generators;
+mod grants;
 mod laws;
 mod support;

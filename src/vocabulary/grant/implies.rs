@@ -57,10 +57,9 @@ fn alone(have: &Test, want: &Test) -> bool {
         }
         (Test::Prefix(have), Test::Prefix(want)) => have.starts_with(want.as_str()),
         (Test::Suffix(have), Test::Suffix(want)) => have.ends_with(want.as_str()),
-        (
-            Test::Prefix(have) | Test::Suffix(have) | Test::Contains(have),
-            Test::Contains(want),
-        ) => have.contains(want.as_str()),
+        (Test::Prefix(have) | Test::Suffix(have) | Test::Contains(have), Test::Contains(want)) => {
+            have.contains(want.as_str())
+        }
         (Test::MaxLength(have), Test::MaxLength(want)) => have <= want,
         (Test::Oracle(have, of, bare), Test::Oracle(want, among, may_be_bare)) => {
             // A URL with its scheme is read alike whether or not it could come without.
@@ -181,13 +180,18 @@ fn narrower(oracle: Oracle, have: &str, want: &str) -> bool {
         Oracle::Host => {
             // A port in the wider constant would have to be the same one.
             let portless = !want.contains(':');
-            valid() && portless && names_narrower(have, want, |host| {
-                oracle.holds(&format!("https://{host}/"), &[want], false)
-            })
+            valid()
+                && portless
+                && names_narrower(have, want, |host| {
+                    oracle.holds(&format!("https://{host}/"), &[want], false)
+                })
         }
-        Oracle::Domain => valid() && names_narrower(have, want, |host| {
-            oracle.holds(&format!("a@{host}"), &[want], false)
-        }),
+        Oracle::Domain => {
+            valid()
+                && names_narrower(have, want, |host| {
+                    oracle.holds(&format!("a@{host}"), &[want], false)
+                })
+        }
         Oracle::Glob | Oracle::Scheme | Oracle::PublicHost | Oracle::Command => false,
     }
 }

@@ -159,7 +159,9 @@ fn unclosed(grant: &Grant, rules: &[NamesRule], wanted: &NamesRule) -> Option<Ex
     }
     let own = rules.iter().find(|rule| rule.at.as_ref().is_some_and(|at| covers(at, path)));
     match own {
-        None => Some(Excess::of(path, "the ceiling says what may be inside it, the grant does not")),
+        None => {
+            Some(Excess::of(path, "the ceiling says what may be inside it, the grant does not"))
+        }
         Some(own) => other_name(own, wanted).or_else(|| {
             let may_lack = (own.optional || own.at.as_ref() != Some(path)) && !known.is_present;
             (may_lack && !wanted.optional)

@@ -52,12 +52,8 @@ pub(super) fn grant(parts: &Parts, nesting: Nesting) -> Option<Grant> {
     }
     let other_args = !is_closed && !args.is_empty();
     let args = (is_closed || other_args).then_some(args);
-    let grant = Grant {
-        tools: parts.tools.clone(),
-        labels: parts.labels.clone(),
-        args,
-        other_args,
-    };
+    let grant =
+        Grant { tools: parts.tools.clone(), labels: parts.labels.clone(), args, other_args };
     Some(open(grant, parts)).filter(|grant| grant.args.iter().flatten().all(is_writable))
 }
 
@@ -144,15 +140,15 @@ fn is_writable((_, constraint): (&ArgPath, &Constraint)) -> bool {
 fn are_writable(tests: &[Test]) -> bool {
     let alike = |a: &Test, b: &Test| match (a, b) {
         (Test::OneOf(a), Test::OneOf(b)) => {
-            a.ignore_case != b.ignore_case || (a.list.len() == 1) == (b.list.len() == 1)
+            // `eq`, and `one_of` beside it.
+            a.ignore_case != b.ignore_case || (a.list.len() != 1 && b.list.len() != 1)
         }
         (Test::OneOf(a) | Test::NotOneOf(a), Test::OneOf(b) | Test::NotOneOf(b)) => {
             a.ignore_case != b.ignore_case
         }
         (Test::Oracle(a, _, bare), Test::Oracle(b, _, other)) => {
-            let takes_bare = |oracle| {
-                matches!(oracle, Oracle::Host | Oracle::Scheme | Oracle::PublicHost)
-            };
+            let takes_bare =
+                |oracle| matches!(oracle, Oracle::Host | Oracle::Scheme | Oracle::PublicHost);
             a == b || (takes_bare(*a) && takes_bare(*b) && bare != other)
         }
         (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
@@ -164,5 +160,6 @@ fn are_writable(tests: &[Test]) -> bool {
         };
         inner && !tests.iter().take(i).any(|other| alike(other, test))
     };
-    tests.iter().enumerate().all(writable)
+    let lists = tests.iter().filter(|test| matches!(test, Test::OneOf(_))).count();
+    lists <= 2 && tests.iter().enumerate().all(writable)
 }

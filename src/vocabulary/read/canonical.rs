@@ -57,11 +57,7 @@ fn names(body: &[Predicate]) -> Option<BTreeMap<&str, String>> {
 }
 
 // Recursion is bounded by the limit on nesting of a token's closures.
-fn rename(
-    ops: &[Op],
-    names: &BTreeMap<&str, String>,
-    params: &mut Vec<String>,
-) -> Option<Vec<Op>> {
+fn rename(ops: &[Op], names: &BTreeMap<&str, String>, params: &mut Vec<String>) -> Option<Vec<Op>> {
     let mut renamed = Vec::with_capacity(ops.len());
     for op in ops {
         renamed.push(match op {
@@ -77,7 +73,10 @@ fn rename(
                 params.extend(own.iter().cloned());
                 let body = rename(body, names, params)?;
                 params.truncate(outer);
-                Op::Closure((0..own.len()).map(|i| format!("parameter {}", outer + i)).collect(), body)
+                Op::Closure(
+                    (0..own.len()).map(|i| format!("parameter {}", outer + i)).collect(),
+                    body,
+                )
             }
             op => op.clone(),
         });

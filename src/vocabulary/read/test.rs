@@ -137,7 +137,11 @@ impl<'a> Body<'a> {
         let (kind, rest) = self.constants.split_first()?;
         match text(kind)?.as_str() {
             "set" if self.has(&Binary::All) => Some(Test::SubsetOf(list(rest.first()?, false)?)),
-            "set" => rest.iter().map(|term| scalar(term, false)).collect::<Option<_>>().map(Test::ContainsAll),
+            "set" => rest
+                .iter()
+                .map(|term| scalar(term, false))
+                .collect::<Option<_>>()
+                .map(Test::ContainsAll),
             _ => last().map(Test::Contains),
         }
     }
