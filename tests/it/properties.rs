@@ -28,7 +28,11 @@ fn minted(grants: &[Grant]) -> Option<UnverifiedToken> {
     mint(&task, &root(), now(), &mut seeded(9)).ok().map(|minted| minted.token)
 }
 
-fn with_check(token: &UnverifiedToken, grants: &[Grant], r: &mut StdRng) -> Option<UnverifiedToken> {
+fn with_check(
+    token: &UnverifiedToken,
+    grants: &[Grant],
+    r: &mut StdRng,
+) -> Option<UnverifiedToken> {
     let narrowing = Narrowing { grants: grants.to_vec(), ..Narrowing::default() };
     attenuate(token, &narrowing, r).ok()
 }
@@ -68,8 +72,21 @@ fn bound(body: &str) -> Vec<&'static str> {
 fn predicate(r: &mut StdRng, variables: &[&str]) -> String {
     let word = WORDS.choose(r).unwrap();
     let constants = [
-        "\"s\"", "\"t\"", "\"a\"", "\"b\"", "\"a?\"", "\"a/*\"", "\"x\"", "1", "0", "1000000", "true",
-        "null", "{\"a\", \"b\"}", "2026-11-22T10:00:00Z", "hex:00",
+        "\"s\"",
+        "\"t\"",
+        "\"a\"",
+        "\"b\"",
+        "\"a?\"",
+        "\"a/*\"",
+        "\"x\"",
+        "1",
+        "0",
+        "1000000",
+        "true",
+        "null",
+        "{\"a\", \"b\"}",
+        "2026-11-22T10:00:00Z",
+        "hex:00",
     ];
     let term = |r: &mut StdRng| match variables.choose(r) {
         Some(variable) if r.gen_bool(0.5) => (*variable).to_owned(),

@@ -44,7 +44,7 @@ fn token_of(key: &RootKey, seed: u64) -> UnverifiedToken {
     let task = Task {
         principal: Some("user:alice".to_owned()),
         agent: Some("agent:one".to_owned()),
-        ..Task::new(grants, [GATEWAY.to_owned()])
+        ..Task::new(grants, Some([GATEWAY.to_owned()].into()))
     };
     let mut rng = StdRng::seed_from_u64(seed);
     mint::mint(&task, key, Timestamp::from_secs(NOW), &mut rng).unwrap().token
