@@ -1,6 +1,5 @@
 //! Laws 2, 7 and 8 at the door: default deny, a record for every decision, no secret anywhere.
 
-use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use http::HeaderValue;
@@ -297,10 +296,12 @@ async fn the_extractor_fails_where_no_guard_stands() {
     assert_eq!(response.status(), StatusCode::OK);
 }
 
+#[cfg(feature = "cli")]
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Captured {
+#[cfg(feature = "cli")]
+impl std::io::Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
