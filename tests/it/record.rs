@@ -196,6 +196,19 @@ fn a_file_goes_on_where_it_ended() {
 }
 
 #[test]
+fn the_head_follows_every_record() {
+    for fsync in [Fsync::EveryRecord, Fsync::Never] {
+        let place = place();
+        let options = FileOptions { fsync, ..FileOptions::default() };
+        let sink = FileSink::open(&place.path, options, Timestamp::default()).unwrap();
+        for n in 0..3 {
+            sink.write(record(n)).unwrap();
+            assert_eq!(FileSink::read_head(&place.path).unwrap(), sink.head().unwrap());
+        }
+    }
+}
+
+#[test]
 fn an_interval_forces_the_head_out_without_another_write() {
     let place = place();
     let fsync = Fsync::Interval(Duration::from_millis(5));

@@ -1,6 +1,5 @@
 //! Laws 2, 7 and 8 at the door: default deny, a record for every decision, no secret anywhere.
 
-use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use http::HeaderValue;
@@ -222,15 +221,20 @@ async fn a_body_that_never_comes_ends_the_call() {
         builder.decider(allow).body_timeout(std::time::Duration::from_millis(10))
     });
     let mut request = call("POST", "/refunds", "{}");
-    *request.body_mut() = Body::new(Silent);
+    *request.body_mut() = Body::new(Silent(2));
     assert_eq!(api.answer(request).await, (408, Some(Code::RequestMalformed)));
+    // One that announces more than is taken is not waited for.
+    let mut request = call("POST", "/refunds", "{}");
+    *request.body_mut() = Body::new(Silent(2 << 20));
+    assert_eq!(api.answer(request).await, (413, Some(Code::RequestMalformed)));
     // Nobody may make a guard wait without a token.
     let mut request = bare("POST", "/refunds");
-    *request.body_mut() = Body::new(Silent);
+    *request.body_mut() = Body::new(Silent(2));
     assert_eq!(api.answer(request).await, (401, Some(Code::TokenMissing)));
 }
 
-struct Silent;
+/// A body that announces so many bytes and sends none.
+struct Silent(u64);
 
 impl axum::body::HttpBody for Silent {
     type Data = bytes::Bytes;
@@ -242,6 +246,41 @@ impl axum::body::HttpBody for Silent {
     ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
         std::task::Poll::Pending
     }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(self.0)
+    }
+}
+
+/// A body that does something when it is read.
+struct Acting<F>(Option<F>);
+
+impl<F: FnOnce() + Unpin> axum::body::HttpBody for Acting<F> {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+        if let Some(act) = self.0.take() {
+            act();
+        }
+        std::task::Poll::Ready(None)
+    }
+}
+
+#[tokio::test]
+async fn what_is_revoked_while_the_body_comes_in_counts() {
+    let (api, switch) = (api(), Switch::default());
+    api.guard.publish(switch.clone());
+    let mut request = call("POST", "/refunds", "{}");
+    *request.body_mut() = Body::new(Acting(Some(move || switch.0.store(1, Ordering::SeqCst))));
+    assert_eq!(api.answer(request).await, (401, Some(Code::Revoked)));
+    // And no body is waited for where the token is revoked already.
+    let mut request = call("POST", "/refunds", "{}");
+    *request.body_mut() = Body::new(Silent(2));
+    assert_eq!(api.answer(request).await, (401, Some(Code::Revoked)));
 }
 
 #[tokio::test]
@@ -257,10 +296,12 @@ async fn the_extractor_fails_where_no_guard_stands() {
     assert_eq!(response.status(), StatusCode::OK);
 }
 
+#[cfg(feature = "cli")]
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Captured {
+#[cfg(feature = "cli")]
+impl std::io::Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -274,16 +315,14 @@ impl Write for Captured {
 #[cfg(feature = "cli")]
 #[tokio::test]
 async fn no_token_is_in_any_log_record_answer_or_debug_text() {
-    // A place that logs is asked once who listens, by whichever thread comes first: let that be
-    // over before this one listens.
-    api().send(call("POST", "/refunds", "{}")).await;
     let captured = Captured::default();
     let writer = captured.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())
         .finish();
-    let _subscribed = tracing::subscriber::set_default(subscriber);
+    // For all threads: whether anybody listens at a place is asked once, by whichever comes first.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
     let text = token().to_text();
     let mut seen = String::new();
     for api in [api(), api_refusing(Reason::new(Code::NotGranted, "no"))] {
