@@ -8,7 +8,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use hardtack::authority::{Authority, router, serve};
-use hardtack::config::{Clock, DataDir, Entropy, InitOptions, SystemClock};
+use hardtack::config::{DataDir, Entropy, InitOptions, SystemClock};
+use hardtack::model::Clock;
 use hardtack::vocabulary::grant::grants_from_json;
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -18,7 +18,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tower::ServiceExt;
 
-use super::{Allowed, Guard, GuardBuilder, ManualClock, ToolMap};
+use super::{Allowed, Guard, GuardBuilder, ToolMap};
+use crate::model::ManualClock;
 use crate::decide::Decision;
 use crate::keys::{RootKey, TrustedRoots};
 use crate::mint::{self, Task};
