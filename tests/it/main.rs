@@ -1,5 +1,15 @@
 //! Integration tests: one binary, modules named by what they claim.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and measures with the clock"
+)]
+
 mod adversarial;
 #[cfg(feature = "cli")]
 mod authority;
