@@ -160,8 +160,7 @@ pub fn mint(
         builder = builder.rule(rule).map_err(build)?;
     }
     let audience = task.audience.as_ref().map_or_else(frame::any_audience, frame::audience);
-    let checks =
-        [frame::expiry(expires), audience, frame::depth(task.depth)];
+    let checks = [frame::expiry(expires), audience, frame::depth(task.depth)];
     for check in checks {
         builder = builder.check(check).map_err(build)?;
     }
