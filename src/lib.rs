@@ -17,3 +17,9 @@ pub mod present;
 pub mod verify;
 
 pub mod decide;
+
+#[cfg(any(feature = "cli", feature = "server"))]
+pub mod config;
+
+#[cfg(feature = "cli")]
+pub mod cli;
