@@ -18,8 +18,14 @@ pub mod verify;
 
 pub mod decide;
 
-#[cfg(any(feature = "cli", feature = "server"))]
+#[cfg(feature = "server")]
+pub mod store;
+
+#[cfg(feature = "server")]
 pub mod config;
+
+#[cfg(feature = "server")]
+pub mod authority;
 
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::input::{self, Source};
 use super::usage::Usage;
 use super::{Exit, Output, duration};
-use crate::config::{clock, keyfile};
+use crate::config::{Clock, SystemClock, keyfile};
 use crate::mint::{MintError, Task, mint};
 use crate::model::{Timestamp, limits};
 use crate::vocabulary::Datalog;
@@ -85,7 +85,7 @@ impl Args {
             datalog,
             ..Task::new(grants, audience)
         };
-        let now = self.time.unwrap_or_else(clock::now);
+        let now = self.time.unwrap_or_else(|| SystemClock.now());
         let minted = mint(&task, &key, now, &mut OsRng).map_err(blamed)?;
         if is_for_all {
             out.say(

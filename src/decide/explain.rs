@@ -1,1 +1,126 @@
-//! Why a call was refused, in the language of grants.
+//! Why a call was refused, in the language of grants: what failed, and what would pass.
+
+use biscuit_auth::builder::Check;
+
+use crate::model::{Block, Code, Json, Number, Reason, Request};
+use crate::vocabulary::grant::{ArgPath, Found, Mismatch, Place, Test};
+use crate::vocabulary::{Bearing, Grant, print, read};
+
+/// The reason of a check that did not hold.
+pub(super) fn failed(check: &Check, code: Code, bearing: &Bearing, request: &Request) -> Reason {
+    let source = Some(print::check(check));
+    let simple = |message: String, fact: String| Reason {
+        source: source.clone(),
+        fact: Some(fact),
+        ..Reason::new(code, message)
+    };
+    match code {
+        Code::Expired => {
+            let message = "the token's time is over".to_owned();
+            simple(message, format!("time({})", request.time))
+        }
+        Code::AudienceMismatch => simple(
+            format!("the token is not meant for gateway `{}`", request.audience),
+            format!("audience({})", Json::String(request.audience.clone())),
+        ),
+        Code::ChainTooLong => simple(
+            format!("the token was handed on {} times, more than it allows", bearing.depth),
+            format!("depth({})", bearing.depth),
+        ),
+        _ => {
+            let nearest = read::check(check).and_then(|grants| nearest(&grants, request));
+            Reason { source, ..mismatch(code, "a check of the token", nearest, request) }
+        }
+    }
+}
+
+/// The reason of a call that no grant of block 0 covers.
+pub(super) fn not_granted(blocks: &[Block], request: &Request) -> Reason {
+    let rules = blocks.first().map(|block| block.rules.as_slice()).unwrap_or_default();
+    let grants: Vec<Grant> = rules.iter().filter_map(read::query).collect();
+    let who = format!("the grant for `{}`", request.tool);
+    mismatch(Code::NotGranted, &who, nearest(&grants, request), request)
+}
+
+/// What stands in the way of the grant that comes nearest to the call: one for this very tool,
+/// and of those the one whose constraints the call meets furthest.
+fn nearest(grants: &[Grant], request: &Request) -> Option<Mismatch> {
+    let misses = grants.iter().filter_map(|grant| grant.permits(request).err());
+    misses.min_by_key(|miss| match miss {
+        Mismatch::Argument(..) => 0,
+        Mismatch::Missing(_) => 1,
+        Mismatch::OtherArgument(_) => 2,
+        Mismatch::Label(_) => 3,
+        Mismatch::Tool => 4,
+    })
+}
+
+/// A reason for the nearest miss; `who` asked for what the call does not meet.
+fn mismatch(code: Code, who: &str, miss: Option<Mismatch>, request: &Request) -> Reason {
+    let tool = &request.tool;
+    let text = |text: &str| Json::String(text.to_owned()).to_string();
+    let call = || format!("call({}, {})", text(tool.server()), text(tool.name()));
+    let (message, fact, hint) = match &miss {
+        None | Some(Mismatch::Tool) => {
+            let message = match code {
+                Code::NotGranted => format!("no grant of the token covers this call of `{tool}`"),
+                _ => format!("{who} does not allow this call of `{tool}`"),
+            };
+            (message, Some(call()), None)
+        }
+        Some(Mismatch::Label(label)) => {
+            (format!("{who} asks for a tool labelled `{label}`"), Some(call()), None)
+        }
+        Some(Mismatch::OtherArgument(name)) => (
+            format!("{who} does not allow argument `{name}`"),
+            Some(format!("arg_names({})", names(request))),
+            Some(format!("leave out `{name}`")),
+        ),
+        Some(Mismatch::Missing(path)) => {
+            (format!("{who} asks for argument `{path}`"), None, Some(format!("give `{path}`")))
+        }
+        Some(Mismatch::Argument(path, test)) => (
+            format!("{who} asks that `{path}` {test}"),
+            fact(path, test, request),
+            Some(format!("`{path}` must {test}")),
+        ),
+    };
+    Reason { fact, hint, ..Reason::new(code, message) }
+}
+
+fn names(request: &Request) -> String {
+    match request.args.value() {
+        Json::Object(members) => {
+            let names: Vec<String> =
+                members.iter().map(|(name, _)| Json::String(name.clone()).to_string()).collect();
+            format!("{{{}}}", names.join(", "))
+        }
+        _ => "{,}".to_owned(),
+    }
+}
+
+/// The fact that failed a test: the argument as the Datalog sees it.
+fn fact(path: &ArgPath, test: &Test, request: &Request) -> Option<String> {
+    const SHOWN_MAX: usize = 80;
+    let Found::Places(places) = path.find(request.args.value()) else { return None };
+    let failing = places.into_iter().find_map(|place| match place {
+        Place::Value(value) if !test.holds(value) => Some(value),
+        _ => None,
+    })?;
+    let shown = |json: &Json| {
+        let text = json.to_string();
+        match text.char_indices().nth(SHOWN_MAX) {
+            Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+            None => text,
+        }
+    };
+    let at = Json::String(path.to_string());
+    let micros = match (test, failing) {
+        (Test::Min(_) | Test::Max(_), Json::Number(number)) => Number::micros(number),
+        _ => None,
+    };
+    Some(match micros {
+        Some(micros) => format!("number({at}, {micros})"),
+        None => format!("arg({at}, {})", shown(failing)),
+    })
+}

@@ -1,7 +1,7 @@
 use biscuit_auth::builder::{CheckKind, PolicyKind, Rule, Scope, Term};
 use sha2::{Digest, Sha256};
 
-use super::engine::PolicyCode;
+use super::engine::{self, PolicyCode};
 use crate::vocabulary::names::{self, Speaker};
 use crate::vocabulary::{Datalog, DatalogError, Needs};
 
@@ -37,6 +37,9 @@ pub enum PolicyError {
         /// What it must not do.
         why: String,
     },
+    /// Something that cannot be evaluated safely.
+    #[error("the policy cannot be evaluated: {0}")]
+    Engine(engine::CompileFault),
     /// No `allow if` in any file.
     #[error("the policy has no `allow if`, so every call would be denied")]
     NoAllow,
@@ -81,7 +84,10 @@ impl Policy {
         all.policies.sort_by_key(|policy| policy.kind != PolicyKind::Deny);
         let Datalog { facts, rules, checks, policies } = all;
         let version = hex::encode(digest.finalize()).chars().take(16).collect();
-        Ok(Self { code: PolicyCode { facts, rules, checks, policies }, needs, version })
+        let code = PolicyCode { facts, rules, checks, policies };
+        // A policy that cannot be evaluated is refused when it is read, not when a call comes.
+        engine::Program::compile(&[], &code).map_err(|error| PolicyError::Engine(error.fault))?;
+        Ok(Self { code, needs, version })
     }
 
     /// Names this very policy in records: 16 hexadecimal characters of a digest of its texts.

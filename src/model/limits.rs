@@ -47,6 +47,12 @@ pub const ARGS_LEAVES_MAX: usize = 4096;
 /// yields no fact, so that its check fails.
 pub const ORACLE_VALUE_BYTES_MAX: usize = 4096;
 
+/// Longest string matched against a glob, in bytes: matching costs pattern times value.
+pub const GLOB_VALUE_BYTES_MAX: usize = 1024;
+/// Work all oracles of one decision may do, in bytes of the values they parse; a glob counts each
+/// byte once for every four bytes of its pattern. A token may ask hundreds of questions.
+pub const ORACLE_WORK_MAX: usize = 64 * 1024;
+
 /// Steps one evaluation may take: a join probe, an operation or 64 bytes of text are one step.
 pub const EVALUATION_STEPS_MAX: u64 = 20_000;
 

@@ -8,7 +8,7 @@ use super::grant::{escape, names_of};
 use super::needs::Needs;
 use super::oracle::time_range;
 use super::pattern::Pattern;
-use crate::model::{Json, Number, Request};
+use crate::model::{Json, Number, Request, limits};
 
 /// What a verified token adds to a request.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,10 +19,22 @@ pub struct Bearing {
     pub presenter: Option<[u8; 32]>,
 }
 
+/// The token asks its gateway to parse more than a decision may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token's questions about the arguments take more work than a decision may")]
+pub struct TooMuchWork;
+
 /// The facts of a request that somebody asks for.
 ///
 /// *Shape*: at most one fact for each argument and question, in a fixed order.
-pub fn facts(request: &Request, bearing: &Bearing, needs: &Needs) -> Vec<Fact> {
+///
+/// *Errors*: [`TooMuchWork`] where the oracles would parse more than
+/// [`limits::ORACLE_WORK_MAX`](crate::model::limits::ORACLE_WORK_MAX).
+pub fn facts(
+    request: &Request,
+    bearing: &Bearing,
+    needs: &Needs,
+) -> Result<Vec<Fact>, TooMuchWork> {
     let mut facts = ambient(request, bearing);
     let args = request.args.value();
     if needs.digest {
@@ -50,17 +62,37 @@ pub fn facts(request: &Request, bearing: &Bearing, needs: &Needs) -> Vec<Fact> {
             push(&mut facts, name, all);
         }
     }
+    answers(args, needs, &mut facts)?;
+    Ok(facts)
+}
+
+/// The oracle facts that are true.
+fn answers(args: &Json, needs: &Needs, facts: &mut Vec<Fact>) -> Result<(), TooMuchWork> {
+    let mut work = 0;
     for (need, pattern) in &needs.oracles {
-        let (constants, bare) = (need.constants(), need.is_bare());
-        let holds = |value: &&Json| match value {
-            Json::String(text) => need.oracle.holds(text, &constants, bare),
-            _ => false,
-        };
-        if pattern.values(args).is_some_and(|values| values.iter().all(|v| holds(v))) {
-            push(&mut facts, need.oracle.predicate(), need.terms.clone());
+        let Some(values) = pattern.values(args) else { continue };
+        let texts: Option<Vec<&str>> = values.into_iter().map(text).collect();
+        let Some(texts) = texts else { continue };
+        let constants = need.constants();
+        for text in &texts {
+            work += need.oracle.work(text, &constants);
+        }
+        if work > limits::ORACLE_WORK_MAX {
+            return Err(TooMuchWork);
+        }
+        let bare = need.is_bare();
+        if texts.iter().all(|text| need.oracle.holds(text, &constants, bare)) {
+            push(facts, need.oracle.predicate(), need.terms.clone());
         }
     }
-    facts
+    Ok(())
+}
+
+fn text(value: &Json) -> Option<&str> {
+    match value {
+        Json::String(text) => Some(text),
+        _ => None,
+    }
 }
 
 /// The facts that need no looking into the arguments.

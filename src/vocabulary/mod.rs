@@ -14,9 +14,10 @@ mod needs;
 pub mod oracle;
 mod pattern;
 pub mod print;
+pub mod read;
 
 pub use datalog::{Datalog, DatalogError};
-pub use facts::{Bearing, facts};
+pub use facts::{Bearing, TooMuchWork, facts};
 pub use grant::{Grant, GrantError};
 pub use needs::Needs;
 pub use pattern::Pattern;

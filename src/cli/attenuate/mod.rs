@@ -12,7 +12,7 @@ use super::input::{self, Source};
 use super::usage::usage;
 use super::{Exit, Output, duration};
 use crate::attenuate::{Narrowing, attenuate, seal};
-use crate::config::clock;
+use crate::config::{Clock, SystemClock};
 use crate::model::Timestamp;
 use crate::token::UnverifiedToken;
 use crate::vocabulary::{Datalog, Grant};
@@ -94,7 +94,7 @@ impl Args {
     }
 
     fn narrowing(&self) -> anyhow::Result<Narrowing> {
-        let from = || self.time.unwrap_or_else(clock::now);
+        let from = || self.time.unwrap_or_else(|| SystemClock.now());
         let audience: BTreeSet<String> = self.audience.iter().cloned().collect();
         if audience.iter().any(|gateway| !crate::mint::is_plain_text(gateway)) {
             return usage("`--audience` is empty, longer than 512 bytes or holds control characters");

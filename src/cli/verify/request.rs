@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::config::clock;
+use crate::config::{Clock, SystemClock};
 use crate::model::{Args, Code, JsonProfile, Reason, Request, Timestamp, Tool};
 
 /// A request as it is written.
@@ -57,7 +57,7 @@ pub(super) fn parse(text: &[u8], profile: JsonProfile) -> Result<Request, Reason
         args: args.map_err(malformed)?,
         labels: wire.labels.into_iter().collect(),
         audience: wire.audience.unwrap_or_else(|| "local".to_owned()),
-        time: wire.time.unwrap_or_else(clock::now),
+        time: wire.time.unwrap_or_else(|| SystemClock.now()),
         http,
     })
 }

@@ -5,11 +5,12 @@
 //! backtrack, or compile to a regular expression, or take more syntax (braces, a leading `!`)
 //! than a grant should hold.
 
+mod machine;
+
+use machine::Machine;
+
 use super::readings::readings;
 use crate::model::limits::REGEX_BYTES_MAX;
-
-/// Words that hold one bit for each token of a pattern and one for its end.
-const WORDS: usize = REGEX_BYTES_MAX / 64 + 1;
 
 /// Whether one of the globs matches the whole value, in every reading.
 pub(super) fn matches(value: &str, patterns: &[&str]) -> bool {
@@ -31,6 +32,7 @@ pub(super) fn check_pattern(pattern: &str) -> Result<(), String> {
     read(pattern).map(drop)
 }
 
+#[derive(Clone)]
 enum Token {
     Char(char),
     AnyChar,
@@ -53,6 +55,15 @@ impl Token {
                 c != '/' && ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated
             }
             Self::Run | Self::DeepRun => false,
+        }
+    }
+
+    /// Whether it names characters beyond ASCII; any other token takes all of these or none.
+    fn tells_foreign_apart(&self) -> bool {
+        match self {
+            Self::Char(own) => !own.is_ascii(),
+            Self::Class { ranges, .. } => ranges.iter().any(|(_, high)| !high.is_ascii()),
+            Self::AnyChar | Self::Run | Self::DeepRun => false,
         }
     }
 }
@@ -127,90 +138,6 @@ fn escaped(c: Option<char>) -> Result<char, String> {
     }
 }
 
-/// One bit for each state: bit *n* is set when the first *n* tokens have matched what was read.
-#[derive(Clone, Copy, Default)]
-struct Bits([u64; WORDS]);
-
-impl Bits {
-    fn bit(at: usize) -> Self {
-        let mut bits = Self::default();
-        if let Some(word) = bits.0.get_mut(at / 64) {
-            *word = 1 << (at % 64);
-        }
-        bits
-    }
-
-    fn and(mut self, other: &Self) -> Self {
-        self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word &= other);
-        self
-    }
-
-    fn or(mut self, other: Self) -> Self {
-        self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word |= other);
-        self
-    }
-
-    fn advanced(mut self) -> Self {
-        let mut carry = 0;
-        for word in &mut self.0 {
-            (*word, carry) = (*word << 1 | carry, *word >> 63);
-        }
-        self
-    }
-
-    fn is_empty(self) -> bool {
-        self.0.iter().all(|word| *word == 0)
-    }
-}
-
-struct Machine {
-    tokens: Vec<Token>,
-    runs: Bits,
-    deep_runs: Bits,
-    /// For each ASCII character, once met: the tokens that take it.
-    takers: Vec<Option<Bits>>,
-}
-
-impl Machine {
-    fn new(tokens: Vec<Token>) -> Self {
-        let runs = which(&tokens, |token| matches!(token, Token::Run | Token::DeepRun));
-        let deep_runs = which(&tokens, |token| matches!(token, Token::DeepRun));
-        Self { tokens, runs, deep_runs, takers: vec![None; 128] }
-    }
-
-    fn matches(&mut self, text: &str) -> bool {
-        let mut states = self.past_runs(Bits::bit(0));
-        for c in text.chars() {
-            let staying = states.and(if c == '/' { &self.deep_runs } else { &self.runs });
-            let moving = states.and(&self.takers_of(c)).advanced();
-            states = self.past_runs(staying.or(moving));
-            if states.is_empty() {
-                return false;
-            }
-        }
-        !states.and(&Bits::bit(self.tokens.len())).is_empty()
-    }
-
-    /// A run may be empty. Two never stand side by side, so one step is enough.
-    fn past_runs(&self, states: Bits) -> Bits {
-        states.or(states.and(&self.runs).advanced())
-    }
-
-    fn takers_of(&mut self, c: char) -> Bits {
-        let tokens = &self.tokens;
-        let takers = || which(tokens, |token| token.takes(c));
-        match self.takers.get_mut(c as usize) {
-            Some(known) => *known.get_or_insert_with(takers),
-            None => takers(),
-        }
-    }
-}
-
-fn which(tokens: &[Token], wanted: impl Fn(&Token) -> bool) -> Bits {
-    let found = tokens.iter().enumerate().filter(|(_, token)| wanted(token));
-    found.fold(Bits::default(), |bits, (at, _)| bits.or(Bits::bit(at)))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -248,6 +175,12 @@ mod tests {
             ("[!a]x", "/x", false),
             ("[+-0]", "/", false),
             ("[à-é]", "é", true),
+            ("[à-é]", "ü", false),
+            ("[!à-é]", "ü", true),
+            ("[!a]", "é", true),
+            ("[a]", "é", false),
+            ("é*", "éü", true),
+            ("é*", "ü", false),
             ("[\\]\\-]", "-", true),
             ("[.]", ".", false),
             ("\\*\\[\\{", "*[{", true),
@@ -343,7 +276,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn matching_follows_the_definition(pattern in r"[ab/?*]{1,9}", value in "[ab/]{0,9}") {
+        fn matching_follows_the_definition(pattern in r"[aé/?*]{1,9}", value in "[aéü/]{0,9}") {
             let chars = |text: &str| text.chars().collect::<Vec<_>>();
             let want = slow(&chars(&pattern), &chars(&value));
             prop_assert_eq!(matches(&value, &[&pattern]), want);

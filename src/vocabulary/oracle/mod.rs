@@ -19,7 +19,7 @@ mod time;
 mod url;
 
 pub use self::time::time_range;
-use crate::model::limits::ORACLE_VALUE_BYTES_MAX;
+use crate::model::limits::{GLOB_VALUE_BYTES_MAX, ORACLE_VALUE_BYTES_MAX};
 
 /// A question about one string argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +29,8 @@ pub enum Oracle {
     Under,
     /// Does this glob match all of it? `*` is any run without `/`, `**` any run, `?` one
     /// character but `/`, `[a-z]` and `[!a]` classes, and `\` makes the next character plain.
+    /// A value with control characters or with a `.` or `..` segment never matches, for it may be
+    /// a path.
     Glob,
     /// Is it an address in this network?
     Cidr,
@@ -98,14 +100,33 @@ impl Oracle {
         }
     }
 
+    /// The longest value that may hold.
+    fn value_bytes_max(self) -> usize {
+        if self == Self::Glob { GLOB_VALUE_BYTES_MAX } else { ORACLE_VALUE_BYTES_MAX }
+    }
+
+    /// How much work [`Oracle::holds`] is at most, in bytes of text parsed.
+    pub(crate) fn work(self, value: &str, constants: &[&str]) -> usize {
+        const ANSWER: usize = 32;
+        if value.len() > self.value_bytes_max() {
+            return ANSWER;
+        }
+        let of = |constant: &&str| match self {
+            Self::Glob => value.len() * (constant.len() / 4) + constant.len(),
+            _ => constant.len(),
+        };
+        ANSWER + value.len() + constants.iter().map(of).sum::<usize>()
+    }
+
     /// Whether the value satisfies any of the constants.
     ///
     /// *Shape*: a constant that [`Oracle::check_constant`] refuses never holds; `PublicHost`
     /// takes no constants. `bare` matters for URLs alone: one without a scheme is read with
-    /// `https://`. A value longer than `limits::ORACLE_VALUE_BYTES_MAX` never holds. The cost is
+    /// `https://`. A value longer than `limits::ORACLE_VALUE_BYTES_MAX`, for globs
+    /// `limits::GLOB_VALUE_BYTES_MAX`, never holds. The cost is
     /// linear in the value; for globs, in the value times the length of the patterns.
     pub fn holds(self, value: &str, constants: &[&str], bare: bool) -> bool {
-        if value.len() > ORACLE_VALUE_BYTES_MAX {
+        if value.len() > self.value_bytes_max() {
             return false;
         }
         match self {

@@ -1,0 +1,24 @@
+//! `GET /healthz` and `GET /readyz`: whether the process is up, and whether its store is.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use super::AppState;
+use super::problem::Refusal;
+
+#[derive(Serialize)]
+pub(super) struct Health {
+    status: &'static str,
+}
+
+/// The process answers.
+pub(super) async fn alive() -> Json<Health> {
+    Json(Health { status: "up" })
+}
+
+/// The store can be read and written.
+pub(super) async fn ready(State(authority): State<AppState>) -> Result<Json<Health>, Refusal> {
+    authority.store.check().await?;
+    Ok(Json(Health { status: "ready" }))
+}

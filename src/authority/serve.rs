@@ -1,0 +1,71 @@
+//! What surrounds every request: its span, its deadline, and the end of the service.
+
+use std::future::Future;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::HeaderValue;
+use axum::http::header::CACHE_CONTROL;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::AppState;
+use super::problem::Refusal;
+
+/// How long requests under way may go on once the service is told to end.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serves until `shutdown` is ready, then lets requests under way finish for ten seconds.
+///
+/// *Errors*: what the listener says when it can accept no more.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let (told, ending) = oneshot::channel();
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+        shutdown.await;
+        // Nobody listens once the server has ended by itself.
+        let _ = told.send(());
+    });
+    let deadline = async {
+        match ending.await {
+            Ok(()) => tokio::time::sleep(GRACE).await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        ended = server => ended,
+        () = deadline => {
+            tracing::warn!("requests still under way were cut off");
+            Ok(())
+        }
+    }
+}
+
+/// A request's span: its method and route. Neither its headers nor its address, which may hold
+/// secrets.
+pub(super) fn span(request: &Request) -> tracing::Span {
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    tracing::info_span!("request", method = %request.method(), route)
+}
+
+/// Gives each request a deadline, and keeps answers out of caches unless they say otherwise.
+pub(super) async fn bounded(
+    State(authority): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let deadline = Duration::from_secs(authority.settings.request_timeout_secs);
+    let mut response = match tokio::time::timeout(deadline, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Refusal::Timeout.into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

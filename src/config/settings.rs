@@ -1,0 +1,186 @@
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde::Deserialize;
+
+use crate::keys::VerifyingKey;
+use crate::mint::is_plain_text;
+use crate::model::limits;
+
+/// The settings of an authority, `hardtack.toml`.
+///
+/// *Shape*: TOML; a field that is left out has its default, an unknown one is refused.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The name of the authority, in revocation lists and in its description.
+    pub issuer: String,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The life of a token whose request names none.
+    pub ttl_secs_default: u64,
+    /// The longest life of a token.
+    pub ttl_secs_max: u64,
+    /// The delegation hops of a token whose request names none.
+    pub depth_default: u32,
+    /// The most delegation hops.
+    pub depth_max: u32,
+    /// How old a revocation list gateways should accept.
+    pub revocation_age_secs: u64,
+    /// The longest body of a request.
+    pub body_bytes_max: usize,
+    /// How long a request may take.
+    pub request_timeout_secs: u64,
+    /// Root keys that sign no more while their tokens live on.
+    pub retiring_roots: Vec<VerifyingKey>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            issuer: "http://127.0.0.1:8787".to_owned(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)),
+            ttl_secs_default: limits::TOKEN_TTL_SECS_DEFAULT,
+            ttl_secs_max: 60 * 60,
+            depth_default: limits::DEPTH_DEFAULT,
+            depth_max: 8,
+            revocation_age_secs: limits::REVOCATION_AGE_SECS_MAX,
+            body_bytes_max: 256 * 1024,
+            request_timeout_secs: 10,
+            retiring_roots: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads settings.
+    ///
+    /// *Errors*: a sentence that names the line or the field.
+    pub fn from_toml(text: &str) -> Result<Self, String> {
+        let settings: Self = toml::from_str(text).map_err(|error| sentence(text, &error))?;
+        settings.validate()?;
+        Ok(settings)
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        let ttl = 1..=limits::TOKEN_TTL_SECS_MAX;
+        let blocks = limits::BLOCKS_MAX as u64;
+        within("ttl_secs_max", self.ttl_secs_max, *ttl.start(), *ttl.end())?;
+        within("ttl_secs_default", self.ttl_secs_default, 1, self.ttl_secs_max)?;
+        within("depth_max", u64::from(self.depth_max), 0, blocks - 1)?;
+        within("depth_default", u64::from(self.depth_default), 0, u64::from(self.depth_max))?;
+        within("revocation_age_secs", self.revocation_age_secs, 1, 3600)?;
+        within("body_bytes_max", self.body_bytes_max as u64, 1024, limits::ARGS_BYTES_MAX as u64)?;
+        within("request_timeout_secs", self.request_timeout_secs, 1, 300)?;
+        if is_plain_text(&self.issuer) {
+            return Ok(());
+        }
+        Err(format!(
+            "`issuer` is empty, longer than {} bytes or holds control characters",
+            limits::TEXT_BYTES_MAX
+        ))
+    }
+
+    /// The settings as a file that explains them.
+    pub(super) fn to_toml(&self) -> String {
+        let text = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        let roots: Vec<String> =
+            self.retiring_roots.iter().map(|key| text(&key.to_string())).collect();
+        format!(
+            "\
+# Settings of a Hardtack authority. A line left out means its default; an unknown one is refused.
+
+# The name of this authority, in revocation lists and in /.well-known/hardtack. Gateways hold on
+# to it: do not change it later.
+issuer = {issuer}
+# Where it listens. Beyond loopback, put TLS in front.
+listen = {listen}
+
+# The life of a token whose request names none, and the longest (at most {ttl_limit}).
+ttl_secs_default = {ttl_default}
+ttl_secs_max = {ttl_max}
+
+# The delegation hops of a token whose request names none, and the most (at most {depth_limit}).
+depth_default = {depth_default}
+depth_max = {depth_max}
+
+# How old a revocation list gateways should accept before they refuse calls.
+revocation_age_secs = {age}
+
+# The longest body of a request, and how long a request may take.
+body_bytes_max = {body}
+request_timeout_secs = {timeout}
+
+# Root keys that sign no more while their tokens live on: [\"ed25519/…\"]
+retiring_roots = [{roots}]
+",
+            issuer = text(&self.issuer),
+            listen = text(&self.listen.to_string()),
+            ttl_limit = limits::TOKEN_TTL_SECS_MAX,
+            ttl_default = self.ttl_secs_default,
+            ttl_max = self.ttl_secs_max,
+            depth_limit = limits::BLOCKS_MAX - 1,
+            depth_default = self.depth_default,
+            depth_max = self.depth_max,
+            age = self.revocation_age_secs,
+            body = self.body_bytes_max,
+            timeout = self.request_timeout_secs,
+            roots = roots.join(", "),
+        )
+    }
+}
+
+fn within(field: &str, value: u64, min: u64, max: u64) -> Result<(), String> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(format!("`{field}` is {value}, and must be from {min} to {max}"))
+}
+
+/// What the TOML reader says, in one line with the line it means.
+fn sentence(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().replace('\n', " ");
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
+        return message;
+    };
+    let number = before.matches('\n').count();
+    let line: String = text.lines().nth(number).unwrap_or_default().chars().take(80).collect();
+    format!("line {}, `{}`: {message}", number + 1, line.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_that_explains_them_reads_back() {
+        let settings = Settings {
+            issuer: "a \"quoted\" name".to_owned(),
+            depth_max: 5,
+            ttl_secs_max: 7200,
+            ..Settings::default()
+        };
+        assert_eq!(Settings::from_toml(&settings.to_toml()), Ok(settings));
+        assert_eq!(Settings::from_toml(""), Ok(Settings::default()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, says) in [
+            ("isuer = \"x\"", "line 1, `isuer = \"x\"`: unknown field `isuer`"),
+            (
+                "depth_max = 3\nttl_secs_max = \"1h\"",
+                "line 2, `ttl_secs_max = \"1h\"`: invalid type",
+            ),
+            ("listen = \"here\"", "line 1, `listen = \"here\"`: invalid socket address"),
+            ("ttl_secs_max = 0", "`ttl_secs_max` is 0, and must be from 1 to 86400"),
+            ("ttl_secs_default = 7200", "`ttl_secs_default` is 7200, and must be from 1 to 3600"),
+            ("depth_max = 16", "`depth_max` is 16, and must be from 0 to 15"),
+            ("issuer = \"\"", "`issuer` is empty"),
+            ("retiring_roots = [\"x\"]", "line 1, `retiring_roots = [\"x\"]`: a public key is"),
+            ("= 3", "line 1, `= 3`"),
+        ] {
+            let error = Settings::from_toml(text).unwrap_err();
+            assert!(error.starts_with(says), "{text}: {error}");
+        }
+    }
+}

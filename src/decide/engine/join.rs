@@ -1,0 +1,159 @@
+use std::ops::Range;
+
+use super::budget::Stop;
+use super::machine::Machine;
+use super::program::{Atom, Pattern, Query};
+use super::table::Origins;
+use super::value::Value;
+use super::world::World;
+
+/// Whether a join goes on after a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// To the next binding.
+    Next,
+    /// No further.
+    Done,
+}
+
+/// Where a join stands in the rows of one predicate.
+#[derive(Clone, Debug)]
+pub(super) struct Cursor {
+    rows: Range<usize>,
+    /// The origins of the rows chosen up to here.
+    origins: Origins,
+}
+
+/// Which rows of each predicate of a body take part; without it, all do.
+pub(super) type Spans<'a> = Option<&'a [Range<usize>]>;
+
+/// Calls `found` for each binding under which the body holds, with the origins it rests on.
+///
+/// A condition is tested on the first predicates that bind its variables. If it has no value, the
+/// fault counts only for bindings of the whole body, as if all conditions were tested last: so the
+/// search goes on from there without conditions, and the fault is the result if any binding is
+/// completed. An error therefore never depends on the order of rows, and is never hidden by a
+/// binding that matches.
+pub(super) fn join(
+    world: &World<'_>,
+    machine: &mut Machine,
+    query: &Query,
+    spans: Spans<'_>,
+    mut found: impl FnMut(&mut Machine, Origins) -> Result<Flow, Stop>,
+) -> Result<(), Stop> {
+    machine.prepare(query.slots);
+    machine.cursors.clear();
+    let last = match query.atoms.len().checked_sub(1) {
+        Some(last) => last,
+        None => {
+            if conditions(world, machine, query, 0..query.filters.len())? {
+                found(machine, 0)?;
+            }
+            return Ok(());
+        }
+    };
+    // A fault met at this depth, until a row further up is chosen.
+    let mut doubt: Option<(usize, Stop)> = None;
+    enter(world, machine, query, spans, 0);
+    while let Some(depth) = machine.cursors.len().checked_sub(1) {
+        let Some(atom) = query.atoms.get(depth) else { break };
+        doubt = doubt.filter(|(at, _)| *at < depth);
+        let Some(origins) = advance(world, machine, atom, query.trust)? else {
+            machine.cursors.pop();
+            continue;
+        };
+        if doubt.is_none() {
+            match conditions(world, machine, query, atom.filters.clone()) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(Stop::Fault(fault)) => doubt = Some((depth, Stop::Fault(fault))),
+                Err(Stop::Budget) => return Err(Stop::Budget),
+            }
+        }
+        if depth < last {
+            enter(world, machine, query, spans, depth + 1);
+        } else if let Some((_, fault)) = doubt {
+            return Err(fault);
+        } else if found(machine, origins)? == Flow::Done {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Begins the rows of the predicate at `depth`.
+#[inline]
+fn enter(world: &World<'_>, machine: &mut Machine, query: &Query, spans: Spans<'_>, depth: usize) {
+    let rows = match spans {
+        Some(spans) => spans.get(depth).cloned().unwrap_or_default(),
+        None => 0..query.atoms.get(depth).map_or(0, |atom| world.len(atom.predicate)),
+    };
+    machine.cursors.push(Cursor { rows, origins: 0 });
+}
+
+/// Moves to the next row that fits and binds its variables; gives the origins up to here.
+#[inline]
+fn advance(
+    world: &World<'_>,
+    machine: &mut Machine,
+    atom: &Atom,
+    trust: Origins,
+) -> Result<Option<Origins>, Stop> {
+    let above = match machine.cursors.as_slice() {
+        [.., above, _] => above.origins,
+        _ => 0,
+    };
+    loop {
+        let Some(index) = machine.cursors.last_mut().and_then(|cursor| cursor.rows.next()) else {
+            return Ok(None);
+        };
+        machine.budget.charge(1)?;
+        let Some((terms, origins)) = world.row(atom.predicate, index) else { return Ok(None) };
+        if origins & !trust == 0 && fits(world, machine, &atom.terms, terms)? {
+            let origins = origins | above;
+            if let Some(cursor) = machine.cursors.last_mut() {
+                cursor.origins = origins;
+            }
+            return Ok(Some(origins));
+        }
+    }
+}
+
+#[inline]
+fn fits(
+    world: &World<'_>,
+    machine: &mut Machine,
+    patterns: &[Pattern],
+    terms: &[Value],
+) -> Result<bool, Stop> {
+    for (pattern, term) in patterns.iter().zip(terms) {
+        let fits = match pattern {
+            Pattern::Is(value) => machine.equal(world, *value, *term)?,
+            Pattern::Same(slot) => machine.equal(world, machine.slot(*slot), *term)?,
+            Pattern::Bind(slot) => {
+                machine.bind(*slot, *term);
+                true
+            }
+        };
+        if !fits {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether some conditions of a query hold; the first that does not ends the test.
+#[inline]
+pub(super) fn conditions(
+    world: &World<'_>,
+    machine: &mut Machine,
+    query: &Query,
+    which: Range<usize>,
+) -> Result<bool, Stop> {
+    for filter in query.filters.get(which).unwrap_or_default() {
+        if !machine.holds(world, filter)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,241 @@
+//! What each operation gives for each pair of types.
+
+use std::cmp::Ordering;
+
+use super::budget::{Budget, Stop};
+use super::code::{Binary, Unary};
+use super::error::ExpressionError;
+use super::heap::Heaps;
+use super::value::Value;
+
+/// The fault of an operation that does not take its operands' types.
+pub(super) const TYPE: Stop = Stop::Fault(ExpressionError::Type);
+
+/// What an operation made: a value that exists, or content that needs a place first.
+pub(super) enum Made {
+    /// A value.
+    Value(Value),
+    /// The name of a type.
+    Name(&'static str),
+    /// New text.
+    Text(String),
+    /// A new set, in content order.
+    Set(Vec<Value>),
+}
+
+impl From<bool> for Made {
+    fn from(value: bool) -> Self {
+        Made::Value(Value::Bool(value))
+    }
+}
+
+/// Applies a unary operation.
+pub(super) fn unary(op: Unary, value: Value, heaps: Heaps<'_>) -> Result<Made, Stop> {
+    let length = match (op, value) {
+        (Unary::Negate, Value::Bool(value)) => return Ok((!value).into()),
+        (Unary::TypeOf, value) => return Ok(Made::Name(value.type_name())),
+        (Unary::Length, Value::Str(text)) => heaps.text(text).len(),
+        (Unary::Length, Value::Bytes(bytes)) => heaps.bytes(bytes).len(),
+        (Unary::Length, Value::Set(items) | Value::Array(items)) => heaps.items(items).len(),
+        (Unary::Length, Value::Map(items)) => heaps.items(items).len() / 2,
+        _ => return Err(TYPE),
+    };
+    let length = i64::try_from(length).map_err(|_| Stop::Fault(ExpressionError::Overflow))?;
+    Ok(Made::Value(Value::Int(length)))
+}
+
+/// Applies a binary operation.
+pub(super) fn binary(
+    op: Binary,
+    a: Value,
+    b: Value,
+    heaps: Heaps<'_>,
+    budget: &mut Budget,
+) -> Result<Made, Stop> {
+    match op {
+        Binary::LessThan => Ok(ordered(a, b)?.is_lt().into()),
+        Binary::GreaterThan => Ok(ordered(a, b)?.is_gt().into()),
+        Binary::LessOrEqual => Ok(ordered(a, b)?.is_le().into()),
+        Binary::GreaterOrEqual => Ok(ordered(a, b)?.is_ge().into()),
+        Binary::Equal | Binary::NotEqual if a.rank() != b.rank() => Err(TYPE),
+        Binary::Equal | Binary::HeterogeneousEqual => Ok(heaps.equal(a, b, budget)?.into()),
+        Binary::NotEqual | Binary::HeterogeneousNotEqual => {
+            Ok((!heaps.equal(a, b, budget)?).into())
+        }
+        Binary::Contains => Ok(contains(a, b, heaps, budget)?.into()),
+        Binary::Prefix | Binary::Suffix => Ok(affix(op, a, b, heaps, budget)?.into()),
+        Binary::And | Binary::Or => match (a, b) {
+            (Value::Bool(a), Value::Bool(b)) => {
+                Ok((if op == Binary::And { a & b } else { a | b }).into())
+            }
+            _ => Err(TYPE),
+        },
+        Binary::Intersection | Binary::Union => match (a, b) {
+            (Value::Set(a), Value::Set(b)) => {
+                let (a, b) = (heaps.items(a), heaps.items(b));
+                Ok(Made::Set(merge(a, b, op == Binary::Union, heaps, budget)?))
+            }
+            _ => Err(TYPE),
+        },
+        Binary::Get => get(a, b, heaps, budget),
+        Binary::Add => match (a, b) {
+            (Value::Str(a), Value::Str(b)) => concat(heaps.text(a), heaps.text(b), budget),
+            _ => arithmetic(op, a, b),
+        },
+        _ => arithmetic(op, a, b),
+    }
+}
+
+fn ordered(a: Value, b: Value) -> Result<Ordering, Stop> {
+    match (a, b) {
+        (Value::Int(a), Value::Int(b)) => Ok(a.cmp(&b)),
+        (Value::Date(a), Value::Date(b)) => Ok(a.cmp(&b)),
+        _ => Err(TYPE),
+    }
+}
+
+fn arithmetic(op: Binary, a: Value, b: Value) -> Result<Made, Stop> {
+    let (Value::Int(a), Value::Int(b)) = (a, b) else { return Err(TYPE) };
+    let result = match op {
+        Binary::Add => a.checked_add(b),
+        Binary::Sub => a.checked_sub(b),
+        Binary::Mul => a.checked_mul(b),
+        Binary::Div if b == 0 => return Err(Stop::Fault(ExpressionError::DivisionByZero)),
+        Binary::Div => a.checked_div(b),
+        Binary::BitwiseAnd => Some(a & b),
+        Binary::BitwiseOr => Some(a | b),
+        Binary::BitwiseXor => Some(a ^ b),
+        _ => return Err(TYPE),
+    };
+    result.map(|int| Made::Value(Value::Int(int))).ok_or(Stop::Fault(ExpressionError::Overflow))
+}
+
+fn concat(a: &str, b: &str, budget: &mut Budget) -> Result<Made, Stop> {
+    budget.charge_text(a.len() + b.len())?;
+    Ok(Made::Text([a, b].concat()))
+}
+
+fn contains(a: Value, b: Value, heaps: Heaps<'_>, budget: &mut Budget) -> Result<bool, Stop> {
+    match (a, b) {
+        (Value::Str(a), Value::Str(b)) => {
+            let (a, b) = (heaps.text(a), heaps.text(b));
+            budget.charge_text(a.len() + b.len())?;
+            Ok(a.contains(b))
+        }
+        (Value::Set(a), Value::Set(b)) => {
+            let (a, b) = (heaps.items(a), heaps.items(b));
+            Ok(merge(a, b, false, heaps, budget)?.len() == b.len())
+        }
+        (Value::Set(_), Value::Null | Value::Array(_) | Value::Map(_)) => Err(TYPE),
+        (Value::Set(items) | Value::Array(items), item) => {
+            member(heaps.items(items), item, heaps, budget)
+        }
+        (Value::Map(items), key) => Ok(entry(heaps.items(items), key, heaps, budget)?.is_some()),
+        _ => Err(TYPE),
+    }
+}
+
+fn member(
+    items: &[Value],
+    item: Value,
+    heaps: Heaps<'_>,
+    budget: &mut Budget,
+) -> Result<bool, Stop> {
+    budget.charge_elements(items.len())?;
+    for other in items {
+        if heaps.equal(*other, item, budget)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The value under `key` in a map's keys and values.
+fn entry(
+    items: &[Value],
+    key: Value,
+    heaps: Heaps<'_>,
+    budget: &mut Budget,
+) -> Result<Option<Value>, Stop> {
+    budget.charge_elements(items.len())?;
+    for pair in items.chunks_exact(2) {
+        if let [other, value] = pair
+            && heaps.equal(*other, key, budget)?
+        {
+            return Ok(Some(*value));
+        }
+    }
+    Ok(None)
+}
+
+fn get(a: Value, b: Value, heaps: Heaps<'_>, budget: &mut Budget) -> Result<Made, Stop> {
+    let found = match (a, b) {
+        (Value::Array(items), Value::Int(index)) => {
+            usize::try_from(index).ok().and_then(|index| heaps.items(items).get(index).copied())
+        }
+        (Value::Map(items), Value::Int(_) | Value::Str(_)) => {
+            entry(heaps.items(items), b, heaps, budget)?
+        }
+        _ => return Err(TYPE),
+    };
+    Ok(Made::Value(found.unwrap_or(Value::Null)))
+}
+
+fn affix(
+    op: Binary,
+    a: Value,
+    b: Value,
+    heaps: Heaps<'_>,
+    budget: &mut Budget,
+) -> Result<bool, Stop> {
+    match (a, b) {
+        (Value::Str(a), Value::Str(b)) => {
+            let (a, b) = (heaps.text(a), heaps.text(b));
+            budget.charge_text(b.len())?;
+            Ok(if op == Binary::Prefix { a.starts_with(b) } else { a.ends_with(b) })
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            let (a, b) = (heaps.items(a), heaps.items(b));
+            let Some(extra) = a.len().checked_sub(b.len()) else { return Ok(false) };
+            let skipped = if op == Binary::Prefix { 0 } else { extra };
+            budget.charge_elements(b.len())?;
+            for (x, y) in a.iter().skip(skipped).zip(b) {
+                if !heaps.equal(*x, *y, budget)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        _ => Err(TYPE),
+    }
+}
+
+/// Walks two sets in step and keeps what is in both, or in either.
+fn merge(
+    mut a: &[Value],
+    mut b: &[Value],
+    either: bool,
+    heaps: Heaps<'_>,
+    budget: &mut Budget,
+) -> Result<Vec<Value>, Stop> {
+    let mut merged = Vec::new();
+    while let (Some((x, a_rest)), Some((y, b_rest))) = (a.split_first(), b.split_first()) {
+        budget.charge(1)?;
+        let order = heaps.compare(*x, *y, budget)?;
+        if order.is_le() {
+            a = a_rest;
+        }
+        if order.is_ge() {
+            b = b_rest;
+        }
+        if either || order.is_eq() {
+            merged.push(if order.is_le() { *x } else { *y });
+        }
+    }
+    if either {
+        budget.charge_elements(a.len() + b.len())?;
+        merged.extend_from_slice(a);
+        merged.extend_from_slice(b);
+    }
+    Ok(merged)
+}

@@ -1,0 +1,45 @@
+use crate::model::{Key16, Timestamp};
+use crate::verify::{RevocationEntry, RevocationKind};
+
+/// Entries that the blocks of one task's tokens may have in the log.
+///
+/// Whoever holds an unsealed token can append blocks to it and revoke each: without a bound that
+/// would let one token swell every gateway's list.
+pub const TASK_REVOCATIONS_MAX: u32 = 1000;
+
+/// Something to be revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRevocation {
+    /// What is revoked.
+    pub kind: RevocationKind,
+    /// Its key.
+    pub key16: Key16,
+    /// The latest moment at which anything it could hit may still be alive.
+    pub not_after: Timestamp,
+    /// Why, where somebody said.
+    pub reason: Option<String>,
+    /// The task whose tokens it hits, where known.
+    pub task: Option<String>,
+    /// Whether it hits every token of that task, so that the task ends.
+    pub ends_task: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What came of revoking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// The log holds this entry: appended now, or before and good enough.
+    Entry(RevocationEntry),
+    /// The task has [`TASK_REVOCATIONS_MAX`] entries; nothing was changed.
+    TooMany,
+}
+
+/// The entries of the log that still count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedRevocations {
+    /// The highest place in the log.
+    pub seq: u64,
+    /// The entries, in the order of the log.
+    pub entries: Vec<RevocationEntry>,
+}

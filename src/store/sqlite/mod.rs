@@ -1,0 +1,133 @@
+//! The store in one SQLite file: write-ahead log, every commit synced to disk.
+//!
+//! One task of its own does all the writing and commits what is waiting in one go, so that many
+//! callers share one sync; readers have connections of their own and never wait for it.
+
+mod clients;
+mod revocations;
+mod rows;
+mod tasks;
+mod writer;
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqlSafeStr, SqliteConnection, SqlitePool};
+
+use self::writer::{Change, Writer};
+use super::{Pending, Store, StoreError};
+
+const READERS_MAX: u32 = 4;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The store in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    readers: SqlitePool,
+    writer: Writer,
+}
+
+/// Nothing: asks whether the file can be locked for writing.
+struct Probe;
+
+impl SqliteStore {
+    /// Opens the file and brings its schema up to date. Needs a Tokio runtime.
+    ///
+    /// *Errors*: [`StoreError::Open`]; a missing file is one unless `create` is set.
+    pub async fn open(path: &Path, create: bool) -> Result<Self, StoreError> {
+        let refused = |error: sqlx::Error| StoreError::Open(error.to_string());
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(create)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
+        let mut connection = options.connect().await.map_err(refused)?;
+        migrator()
+            .run(&mut connection)
+            .await
+            .map_err(|error| StoreError::Open(error.to_string()))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .connect_with(options.pragma("query_only", "ON"))
+            .await
+            .map_err(refused)?;
+        Ok(Self { readers, writer: Writer::start(connection) })
+    }
+}
+
+impl Store for SqliteStore {
+    fn check(&self) -> Pending<'_, ()> {
+        Box::pin(async move {
+            sqlx::query("SELECT max(seq) FROM revocations")
+                .fetch_one(&self.readers)
+                .await
+                .map_err(unavailable)?;
+            self.writer.write(Probe).await
+        })
+    }
+
+    fn close(&self) -> Pending<'_, ()> {
+        Box::pin(async move {
+            self.writer.stop().await;
+            self.readers.close().await;
+            Ok(())
+        })
+    }
+}
+
+impl Change for Probe {
+    type Answer = ();
+
+    fn make<'a>(&'a self, _connection: &'a mut SqliteConnection) -> Pending<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// The migrations, built into the program.
+fn migrator() -> Migrator {
+    let migration = |version, name: &'static str, sql: &'static str| {
+        let simple = MigrationType::Simple;
+        Migration::new(version, name.into(), simple, sql.into_sql_str(), false)
+    };
+    let first = include_str!("../../../migrations/sqlite/0001_authority.sql");
+    Migrator::with_migrations(vec![migration(1, "authority", first)])
+}
+
+/// SQLite's own words name tables and columns, never values.
+fn unavailable(error: sqlx::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::contract;
+
+    #[tokio::test]
+    async fn sqlite_fulfils_the_contract() {
+        let dir = tempfile::tempdir().unwrap();
+        let count = std::cell::Cell::new(0);
+        contract::check_all(|| async {
+            count.set(count.get() + 1);
+            SqliteStore::open(&dir.path().join(format!("{}.db", count.get())), true).await.unwrap()
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_missing_file_is_refused_and_an_old_one_opens_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hardtack.db");
+        assert!(matches!(SqliteStore::open(&path, false).await, Err(StoreError::Open(_))));
+        for _ in 0..2 {
+            let store = SqliteStore::open(&path, true).await.unwrap();
+            store.check().await.unwrap();
+            store.close().await.unwrap();
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What the tests share: one root key, tokens, requests, and a decision in one call.
+
+use std::sync::Arc;
+
+use hardtack::attenuate::{Narrowing, attenuate};
+use hardtack::decide::{Decision, Policy, Program, decide};
+use hardtack::keys::{RootKey, TrustedRoots};
+use hardtack::mint::{Task, mint};
+use hardtack::model::{Args, Json, JsonProfile, Reason, Request, Timestamp};
+use hardtack::token::UnverifiedToken;
+use hardtack::verify::{DangerUnrevoked, RevocationView, authenticate};
+use hardtack::vocabulary::grant::grants_from_json;
+use hardtack::vocabulary::{Datalog, Grant};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+/// 2026-11-22T10:00:00Z
+pub(crate) fn now() -> Timestamp {
+    "2026-11-22T10:00:00Z".parse().unwrap()
+}
+
+pub(crate) fn rng(seed: u64) -> StdRng {
+    StdRng::seed_from_u64(seed)
+}
+
+pub(crate) fn root() -> RootKey {
+    RootKey::generate(&mut rng(1))
+}
+
+pub(crate) fn roots() -> TrustedRoots {
+    TrustedRoots::one(root().public())
+}
+
+pub(crate) fn grants(json: &str) -> Vec<Grant> {
+    grants_from_json(json.as_bytes()).unwrap()
+}
+
+/// A task for gateway `gw`, with room for fifteen hops.
+pub(crate) fn task(grants_json: &str) -> Task {
+    let mut task = Task::new(grants(grants_json), Some(["gw".to_owned()].into()));
+    task.depth = 15;
+    task.principal = Some("user:alice@example.com".to_owned());
+    task.agent = Some("agent:orchestrator".to_owned());
+    task.intent = Some("resolve case 1042".to_owned());
+    task
+}
+
+pub(crate) fn token(grants_json: &str) -> UnverifiedToken {
+    mint(&task(grants_json), &root(), now(), &mut rng(2)).unwrap().token
+}
+
+pub(crate) fn narrowed(token: &UnverifiedToken, grants_json: &str) -> UnverifiedToken {
+    let narrowing = Narrowing { grants: grants(grants_json), ..Narrowing::default() };
+    attenuate(token, &narrowing, &mut rng_after(token)).unwrap()
+}
+
+/// Random numbers of their own for each token that is appended to.
+fn rng_after(token: &UnverifiedToken) -> StdRng {
+    let last = token.revocation_ids().last().unwrap().to_string();
+    rng(u64::from_str_radix(&last[..16], 16).unwrap())
+}
+
+/// Appends Datalog that `attenuate` itself would refuse to write, as a hostile holder can.
+pub(crate) fn appended(token: &UnverifiedToken, datalog: &str) -> Vec<u8> {
+    let block = biscuit_auth::builder::BlockBuilder::new().code(datalog).unwrap();
+    biscuit_auth::UnverifiedBiscuit::from(token.as_bytes())
+        .unwrap()
+        .append(block)
+        .unwrap()
+        .to_vec()
+        .unwrap()
+}
+
+pub(crate) fn checked(token: &UnverifiedToken, datalog: &str) -> UnverifiedToken {
+    let narrowing = Narrowing { datalog: Datalog::parse(datalog).unwrap(), ..Narrowing::default() };
+    attenuate(token, &narrowing, &mut rng_after(token)).unwrap()
+}
+
+pub(crate) fn request(tool: &str, args: &str) -> Request {
+    Request {
+        tool: tool.parse().unwrap(),
+        args: Args::parse(args, JsonProfile::Interoperable).unwrap(),
+        labels: Default::default(),
+        audience: "gw".to_owned(),
+        time: now().plus_secs(60),
+        http: None,
+    }
+}
+
+pub(crate) fn args(json: Json) -> Args {
+    Args::parse(json.to_string(), JsonProfile::Interoperable).unwrap()
+}
+
+/// All steps for one token and request, under a policy and a view of revocations.
+pub(crate) fn judge_with(
+    token: UnverifiedToken,
+    request: &Request,
+    policy: &Policy,
+    revocations: &dyn RevocationView,
+) -> Decision {
+    let decided = || -> Result<Decision, Reason> {
+        let authentic = Arc::new(authenticate(token, &roots())?);
+        let program = Program::new(&authentic, policy)?;
+        let verified = authentic.admit(revocations, request.time)?;
+        Ok(decide(&verified, &program, request))
+    };
+    decided().unwrap_or_else(Decision::deny)
+}
+
+pub(crate) fn judge(token: &UnverifiedToken, request: &Request) -> Decision {
+    judge_with(token.clone(), request, &Policy::standard().unwrap(), &DangerUnrevoked)
+}
+
+/// The same from bytes, as they come from a stranger.
+pub(crate) fn judge_bytes(bytes: Vec<u8>, request: &Request) -> Decision {
+    match UnverifiedToken::from_bytes(bytes) {
+        Ok(token) => judge(&token, request),
+        Err(error) => Decision::deny(Reason::new(error.code, error.message)),
+    }
+}
+
+/// The decisive code as text; `allow` for an allowed call.
+pub(crate) fn code(decision: &Decision) -> &'static str {
+    decision.code().map_or("allow", |code| code.as_str())
+}
