@@ -18,14 +18,22 @@ pub mod verify;
 
 pub mod decide;
 
+pub mod record;
+
+#[cfg(feature = "guard")]
+pub mod guard;
+
+#[cfg(feature = "gateway")]
+pub mod gateway;
+
 #[cfg(feature = "server")]
 pub mod store;
 
 #[cfg(feature = "server")]
-pub mod config;
+pub mod authority;
 
 #[cfg(feature = "server")]
-pub mod authority;
+pub mod config;
 
 #[cfg(feature = "cli")]
 pub mod cli;

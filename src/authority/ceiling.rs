@@ -48,7 +48,7 @@ pub(super) fn within(
         return Err(Beyond(format!("`depth` is {asked}, and at most {depth_max} is allowed")));
     }
     if let Some(allowed) = &limits.audience
-        && let Some(other) = task.audience.iter().find(|name| !allowed.contains(*name))
+        && let Some(other) = task.audience.iter().flatten().find(|name| !allowed.contains(*name))
     {
         let other: String = other.chars().take(64).flat_map(char::escape_debug).collect();
         return Err(Beyond(format!("`audience` holds `{other}`, which this client may not name")));

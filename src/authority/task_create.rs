@@ -97,7 +97,7 @@ fn task(
         intent: fields.text("intent")?,
         ttl_secs: fields.number("ttl_secs")?.unwrap_or(settings.ttl_secs_default.min(ttl_secs_max)),
         depth: fields.number("depth")?.unwrap_or(settings.depth_default.min(depth_max)),
-        ..Task::new(grants, audience)
+        ..Task::new(grants, Some(audience))
     };
     fields.end()?;
     Ok((task, principal))
@@ -119,7 +119,7 @@ fn record(
         principal,
         agent: task.agent,
         intent: task.intent,
-        audience: task.audience,
+        audience: task.audience.unwrap_or_default(),
         grants: task.grants,
         depth: task.depth,
         root: authority.root.id(),

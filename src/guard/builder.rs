@@ -1,0 +1,192 @@
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::cache::{TokenCache, Trust};
+use super::clock::{Clock, SystemClock};
+use super::flow::{Decider, Shared};
+use super::layer::Guard;
+use super::tools::ToolMap;
+use crate::decide::{self, Policy, PolicyError};
+use crate::keys::TrustedRoots;
+use crate::mint::is_plain_text;
+use crate::model::{Key16, Timestamp, ToolError, ToolPattern, limits};
+use crate::record::{Redaction, Sink};
+use crate::verify::RevocationView;
+
+/// What the cache of genuine tokens may take, in bytes.
+const CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A guard in the making.
+///
+/// *Shape*: root keys, tools and a sink are needed. Until a view of revocations is given or
+/// published, every call is refused with `revocation-stale`.
+pub struct GuardBuilder {
+    gateway: String,
+    roots: Option<TrustedRoots>,
+    policy: Option<Policy>,
+    tools: Option<ToolMap>,
+    sink: Option<Arc<dyn Sink>>,
+    view: Arc<dyn RevocationView>,
+    clock: Arc<dyn Clock>,
+    labels: Vec<(ToolPattern, BTreeSet<String>)>,
+    redaction: Redaction,
+    body_bytes_max: usize,
+    body_timeout: Duration,
+    cache_bytes_max: u64,
+    decider: Decider,
+}
+
+/// Why there is no guard.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GuardError {
+    /// The gateway's identifier is no text that a token can name.
+    #[error("the gateway's identifier is empty, too long or holds control characters")]
+    Gateway,
+    /// Something a guard cannot be without.
+    #[error("a guard needs `{0}`")]
+    Missing(&'static str),
+    /// The standard policy does not parse.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+}
+
+/// What is known before anything was: nothing.
+struct NothingKnown;
+
+impl RevocationView for NothingKnown {
+    fn is_fresh(&self, _now: Timestamp) -> bool {
+        false
+    }
+
+    fn is_revoked(&self, _key: &Key16) -> bool {
+        false
+    }
+}
+
+impl GuardBuilder {
+    pub(super) fn new(gateway: String) -> Self {
+        Self {
+            gateway,
+            roots: None,
+            policy: None,
+            tools: None,
+            sink: None,
+            view: Arc::new(NothingKnown),
+            clock: Arc::new(SystemClock),
+            labels: Vec::new(),
+            redaction: Redaction::default(),
+            body_bytes_max: limits::ARGS_BYTES_MAX,
+            body_timeout: BODY_TIMEOUT,
+            cache_bytes_max: CACHE_BYTES_MAX,
+            decider: Arc::new(decide::decide),
+        }
+    }
+
+    /// The root keys whose tokens are accepted.
+    pub fn roots(self, roots: TrustedRoots) -> Self {
+        Self { roots: Some(roots), ..self }
+    }
+
+    /// The gateway's policy, instead of [`Policy::standard`].
+    pub fn policy(self, policy: Policy) -> Self {
+        Self { policy: Some(policy), ..self }
+    }
+
+    /// Which request is a call of which tool.
+    pub fn tools(self, tools: ToolMap) -> Self {
+        Self { tools: Some(tools), ..self }
+    }
+
+    /// Where the records go.
+    pub fn sink(self, sink: Arc<dyn Sink>) -> Self {
+        Self { sink: Some(sink), ..self }
+    }
+
+    /// The first view of revocations; [`Guard::publish`] gives the next ones.
+    pub fn revocations(self, view: impl RevocationView + 'static) -> Self {
+        Self { view: Arc::new(view), ..self }
+    }
+
+    /// The clock, instead of the system's.
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Gives labels to a tool, or to all of a server's (`server/*`), besides those given before.
+    ///
+    /// *Errors*: [`ToolError`] where the text names none.
+    pub fn labels<L: Into<String>>(
+        mut self,
+        tools: &str,
+        labels: impl IntoIterator<Item = L>,
+    ) -> Result<Self, ToolError> {
+        self.labels.push((tools.parse()?, labels.into_iter().map(Into::into).collect()));
+        Ok(self)
+    }
+
+    /// What of a call's arguments is kept in records, instead of their digest alone.
+    pub fn redaction(self, redaction: Redaction) -> Self {
+        Self { redaction, ..self }
+    }
+
+    /// The longest body that is taken, in bytes; never more than [`limits::ARGS_BYTES_MAX`].
+    pub fn body_bytes_max(self, max: usize) -> Self {
+        Self { body_bytes_max: max.min(limits::ARGS_BYTES_MAX), ..self }
+    }
+
+    /// How long a body may take to arrive, instead of 30 s.
+    pub fn body_timeout(self, timeout: Duration) -> Self {
+        Self { body_timeout: timeout, ..self }
+    }
+
+    /// What the cache of genuine tokens may take, in bytes, instead of 64 MiB; 0 is no cache.
+    pub fn cache_bytes_max(self, max: u64) -> Self {
+        Self { cache_bytes_max: max, ..self }
+    }
+
+    #[cfg(test)]
+    pub(super) fn decider(self, decider: Decider) -> Self {
+        Self { decider, ..self }
+    }
+
+    /// The guard.
+    ///
+    /// *Errors*: [`GuardError`] where something is missing.
+    pub fn build(self) -> Result<Guard, GuardError> {
+        if !is_plain_text(&self.gateway) {
+            return Err(GuardError::Gateway);
+        }
+        let trust = Trust {
+            roots: self.roots.ok_or(GuardError::Missing("roots"))?,
+            policy: self.policy.map_or_else(Policy::standard, Ok)?,
+        };
+        let shared = Shared {
+            gateway: self.gateway,
+            trust: ArcSwap::from_pointee(trust),
+            view: ArcSwap::from_pointee(self.view),
+            cache: TokenCache::new(self.cache_bytes_max),
+            tools: self.tools.ok_or(GuardError::Missing("tools"))?,
+            labels: self.labels,
+            sink: self.sink.ok_or(GuardError::Missing("sink"))?,
+            clock: self.clock,
+            redaction: self.redaction,
+            body_bytes_max: self.body_bytes_max,
+            body_timeout: self.body_timeout,
+            decider: self.decider,
+        };
+        Ok(Guard { shared: Arc::new(shared) })
+    }
+}
+
+impl fmt::Debug for GuardBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardBuilder").field("gateway", &self.gateway).finish_non_exhaustive()
+    }
+}

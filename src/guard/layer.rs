@@ -1,0 +1,111 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, Response};
+use tower::{Layer, Service};
+
+use super::builder::GuardBuilder;
+use super::cache::Trust;
+use super::flow::Shared;
+use crate::decide::Policy;
+use crate::keys::TrustedRoots;
+use crate::verify::RevocationView;
+
+/// A tower layer that decides every call before its handler sees it.
+///
+/// *Shape*: cheap to clone; all clones share one state, so that what is published through one
+/// holds for all.
+#[derive(Clone)]
+pub struct Guard {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// A service behind a [`Guard`].
+#[derive(Clone, Debug)]
+pub struct Guarded<S> {
+    guard: Guard,
+    inner: S,
+}
+
+impl Guard {
+    /// Starts a guard for the gateway with this identifier, which tokens name as their audience.
+    pub fn builder(gateway: impl Into<String>) -> GuardBuilder {
+        GuardBuilder::new(gateway.into())
+    }
+
+    /// Every call from now on is held to this view of revocations.
+    pub fn publish(&self, view: impl RevocationView + 'static) {
+        self.shared.view.store(Arc::new(Arc::new(view)));
+    }
+
+    /// Every call from now on is held to these root keys.
+    pub fn trust(&self, roots: TrustedRoots) {
+        self.shared.trust.rcu(|trust| Trust { roots: roots.clone(), policy: trust.policy.clone() });
+    }
+
+    /// Every call from now on is held to this policy.
+    pub fn set_policy(&self, policy: Policy) {
+        self.shared.trust.rcu(|trust| Trust { roots: trust.roots.clone(), policy: policy.clone() });
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("gateway", &self.shared.gateway)
+            .field("tools", &self.shared.tools)
+            .field("cache", &self.shared.cache)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S> Layer<S> for Guard {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Guarded<S> {
+        Guarded { guard: self.clone(), inner }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Guarded<S>
+where
+    S: Service<Request<Body>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+    R: http_body::Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<axum::BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The clone left behind is not ready; the one that is ready takes the call.
+        let next = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, next);
+        let shared = Arc::clone(&self.guard.shared);
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let open = shared.tools.is_open(&parts);
+            let request = Request::from_parts(parts, body);
+            let forward = match open {
+                true => Ok(Shared::open(request)),
+                false => shared.judge(request).await,
+            };
+            match forward {
+                Ok(request) => Ok(inner.call(request).await?.map(Body::new)),
+                Err(refusal) => Ok(refusal),
+            }
+        })
+    }
+}

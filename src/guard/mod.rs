@@ -1,0 +1,72 @@
+//! The guard: a tower layer that decides every call to a tool API (the PEP).
+//!
+//! For each request, in this order, and the first hit ends it:
+//!
+//! 1. *present*: exactly one `Authorization: Bearer` header carries the token;
+//! 2. *verify*: the token is genuine (remembered under its hash), and not revoked (asked anew);
+//! 3. the request is a call: a [`ToolMap`] names the tool and makes the arguments of path, query
+//!    and JSON body, read once and strictly, so that nobody downstream reads them differently;
+//! 4. *decide*: block 0, the checks of every block, and the gateway's [`Policy`];
+//! 5. *record*: one line to the [`Sink`], and no call without it;
+//! 6. the handler gets the bytes that were judged, without the token, and what is known of the
+//!    call as [`Allowed`].
+//!
+//! A refused call gets an RFC 9457 problem with the code, and of its own token the check that
+//! failed. Of the gateway's policy it learns nothing more.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//!
+//! use axum::{Router, routing::post};
+//! use hardtack::guard::{Allowed, Guard, ToolMap};
+//! use hardtack::keys::TrustedRoots;
+//! use hardtack::record::WriterSink;
+//!
+//! async fn refund(allowed: Allowed, body: String) -> String {
+//!     format!("{} for {:?}: {body}", allowed.tool(), allowed.principal())
+//! }
+//!
+//! # let key = "4d5e0f7b0e1a5b0d7f0f0a9c3d8d2f6b5f5a1b8e6f8a7d2c3b4e5f60718293a4"
+//! #     .parse::<hardtack::keys::RootKey>()?.public();
+//! let guard = Guard::builder("payments-gateway")
+//!     .roots(TrustedRoots::one(key))
+//!     .tools(ToolMap::new().route("POST", "/refunds", "stripe/refund")?)
+//!     .sink(Arc::new(WriterSink::new(std::io::stdout())))
+//!     .build()?;
+//! let app: Router = Router::new().route("/refunds", post(refund)).layer(guard);
+//! # drop(app);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! *What it does not do.* It limits no rates and answers no CORS preflight: such layers go around
+//! it, and what they answer themselves is no call. It keeps no view of revocations up to date:
+//! [`Guard::publish`] takes one, the `gateway` module fetches them. Until then every call is
+//! refused. It needs a tokio runtime: a sink that waits for a disk writes on its blocking threads.
+//!
+//! *Where to put it.* On the whole router, with `Router::layer`: then axum also says which of its
+//! routes serves a request, and the guard refuses one that it would have judged as another.
+//!
+//! [`Policy`]: crate::decide::Policy
+//! [`Sink`]: crate::record::Sink
+
+mod allowed;
+mod arguments;
+mod builder;
+mod cache;
+mod clock;
+mod flow;
+mod layer;
+mod path;
+mod refusal;
+mod tools;
+
+#[cfg(test)]
+mod tests;
+
+pub use allowed::Allowed;
+pub use builder::{GuardBuilder, GuardError};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use layer::{Guard, Guarded};
+pub use tools::{RouteError, ToolCall, ToolMap};
