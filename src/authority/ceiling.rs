@@ -6,6 +6,7 @@ use crate::config::Settings;
 use crate::mint::Task;
 use crate::store::ClientLimits;
 use crate::vocabulary::Grant;
+use crate::vocabulary::grant::within_any;
 
 /// What of a request lies beyond, and what would not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,10 +57,7 @@ pub(super) fn within(
     check(&task.grants, &limits.ceiling)
 }
 
-/// Each grant lies within one grant of the ceiling. Equality stands in for containment here.
+/// Each grant lies within one grant of the ceiling.
 fn check(grants: &[Grant], ceiling: &[Grant]) -> Result<(), Beyond> {
-    match grants.iter().position(|grant| !ceiling.contains(grant)) {
-        None => Ok(()),
-        Some(i) => Err(Beyond(format!("`grants[{i}]` lies within no grant of the ceiling"))),
-    }
+    within_any(grants, ceiling).map_err(|beyond| Beyond(beyond.to_string()))
 }
