@@ -45,7 +45,8 @@ mod tests {
         for (text, secs) in [("90s", 90), ("15m", 900), ("2h", 7_200), ("1d", 86_400)] {
             assert_eq!(parse(text), Ok(secs), "{text}");
         }
-        for text in ["", "15", "m", "0s", "-5m", "+5m", "1.5h", "5w", "15 m", "99999999999999999999d"]
+        for text in
+            ["", "15", "m", "0s", "-5m", "+5m", "1.5h", "5w", "15 m", "99999999999999999999d"]
         {
             assert!(parse(text).is_err(), "{text}");
         }

@@ -3,16 +3,22 @@
 //! Tokens go to stdout alone, words to stderr. Exit codes: 0 done or allowed, 1 failure, 2 usage,
 //! 3 denied. On top of everything; nothing imports it.
 
+mod api;
 mod attenuate;
+mod audit;
 mod completions;
 mod duration;
+mod init;
 mod input;
 mod inspect;
 mod key;
 mod mint;
 mod output;
 mod policy;
+mod revoke;
 mod roots;
+mod serve;
+mod task;
 mod text;
 mod usage;
 mod verify;
@@ -35,13 +41,14 @@ struct Cli {
 
 const EXAMPLE: &str = "\
 Example, all offline:
-  hardtack key new root.key > root.pub
-  echo '{\"tool\": \"stripe/refund\", \"args\": {\"amount\": {\"max\": 50}}}' > grants.json
-  hardtack mint --key root.key --grants grants.json > task.token
-  hardtack attenuate - --tool stripe/refund --arg 'amount<=20' < task.token > sub.token
-  hardtack inspect - --root root.pub < sub.token
-  echo '{\"tool\": \"stripe/refund\", \"args\": {\"amount\": 15}}' > request.json
-  hardtack verify - --root root.pub --request request.json < sub.token
+  hardtack key new root.key >root.pub
+  echo '{\"tool\":\"stripe/refund\", \"args\":{\"amount\":{\"max\":50}}}' >grants.json
+  hardtack mint --key root.key --grants grants.json >task.token
+  hardtack attenuate - --tool stripe/refund --arg 'amount<=20' \\
+    <task.token >sub.token
+  hardtack inspect - --root root.pub <sub.token
+  echo '{\"tool\":\"stripe/refund\", \"args\":{\"amount\":15}}' >request.json
+  hardtack verify - --root root.pub --request request.json <sub.token
 
 Exit codes: 0 done or allowed, 1 failure, 2 usage, 3 denied.";
 
@@ -58,6 +65,18 @@ enum Command {
     Inspect(inspect::Args),
     /// Decide a request, or many, as a gateway would.
     Verify(verify::Args),
+    /// Make the data directory of an authority.
+    Init(init::Args),
+    /// Run an authority.
+    Serve(serve::Args),
+    /// Ask an authority for tasks, and end them.
+    #[command(subcommand)]
+    Task(task::Command),
+    /// Revoke a task, or a block and every token that contains it.
+    Revoke(revoke::Args),
+    /// Check and show the records of decisions.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Test gateway policies.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -86,6 +105,11 @@ impl Command {
             Self::Attenuate(args) => args.run(out),
             Self::Inspect(args) => args.run(out),
             Self::Verify(args) => args.run(out),
+            Self::Init(args) => args.run(out),
+            Self::Serve(args) => args.run(out),
+            Self::Task(command) => command.run(out),
+            Self::Revoke(args) => args.run(out),
+            Self::Audit(command) => command.run(out),
             Self::Policy(command) => command.run(out),
             Self::Completions(args) => args.run(out),
         }

@@ -158,7 +158,8 @@ mod tests {
 
     #[test]
     fn nothing_foreign_reaches_the_terminal() {
-        for text in ["\u{1b}[2J", "a\rb", "\u{9b}31m", "\u{202e}cod", "x\u{200b}", "\u{e0041}", "\n"]
+        for text in
+            ["\u{1b}[2J", "a\rb", "\u{9b}31m", "\u{202e}cod", "x\u{200b}", "\u{e0041}", "\n"]
         {
             let shown = Text::from(text).render(true);
             assert!(!shown.chars().any(is_hostile), "{shown}");

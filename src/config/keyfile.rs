@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::keys::{KeyError, RootKey};
 
-/// Longest key file. The text form of a key has 80 bytes.
+/// Longest key file. The text form of a private key has 80 bytes.
 const BYTES_MAX: u64 = 1024;
 
 /// Why a key file could not be read or written; no variant holds key material.
@@ -74,27 +74,38 @@ pub fn write_new(path: &Path, key: &RootKey) -> Result<(), KeyFileError> {
 /// *Errors*: [`KeyFileError::Exposed`] where others can read it too, [`KeyFileError::Malformed`],
 /// [`KeyFileError::Io`].
 pub fn read(path: &Path) -> Result<RootKey, KeyFileError> {
+    parse(&shown(path), &read_secret(path)?)
+}
+
+/// Reads a secret text, its ends trimmed, from a file that only its owner can read.
+///
+/// *Errors*: [`KeyFileError::Exposed`] where others can read it too, [`KeyFileError::Io`].
+pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let failed = |error| KeyFileError::Io { what: "read", file: shown(path), error };
     let file = File::open(path).map_err(failed)?;
     // Asked of the open file, so that it cannot be swapped in between.
     owner_only(path, &file)?;
-    from_reader(&shown(path), file)
+    text(&shown(path), file)
 }
 
 /// Reads a private key from anything; `name` is for errors.
 ///
 /// *Errors*: [`KeyFileError::Malformed`], [`KeyFileError::Io`].
 pub fn from_reader(name: &str, reader: impl Read) -> Result<RootKey, KeyFileError> {
-    let mut text = Zeroizing::new(Vec::with_capacity(BYTES_MAX as usize));
-    reader.take(BYTES_MAX).read_to_end(&mut text).map_err(|error| KeyFileError::Io {
-        what: "read",
-        file: name.to_owned(),
-        error,
-    })?;
-    std::str::from_utf8(&text)
-        .map_err(|_| KeyError::PrivateForm)
-        .and_then(str::parse)
-        .map_err(|error| KeyFileError::Malformed { file: name.to_owned(), error })
+    parse(name, &text(name, reader)?)
+}
+
+fn text(name: &str, reader: impl Read) -> Result<Zeroizing<String>, KeyFileError> {
+    let failed = |error| KeyFileError::Io { what: "read", file: name.to_owned(), error };
+    // Room for all of it from the start: growing would leave copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(BYTES_MAX as usize));
+    reader.take(BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+fn parse(name: &str, text: &str) -> Result<RootKey, KeyFileError> {
+    text.parse().map_err(|error| KeyFileError::Malformed { file: name.to_owned(), error })
 }
 
 #[cfg(unix)]

@@ -94,7 +94,9 @@ fn named(expression: &str, text: &str) -> anyhow::Result<(String, Json)> {
         "one_of" | "not_one_of" | "subset_of" | "contains_all" => {
             (word.to_owned(), list(value, scalar))
         }
-        "host" | "scheme" | "cidr" | "domain" | "command" => (word.to_owned(), list(value, text_of)),
+        "host" | "scheme" | "cidr" | "domain" | "command" => {
+            (word.to_owned(), list(value, text_of))
+        }
         "prefix" | "suffix" | "contains" | "matches" | "under" | "glob" | "after" | "before"
         | "on" => (word.to_owned(), text_of(value)),
         "each" => {
@@ -162,8 +164,7 @@ mod tests {
             ("note any", r#"{"note": {"any": true}}"#),
         ] {
             let grant = grant(&["s/t".to_owned()], &[expression.to_owned()], false).unwrap();
-            let expected =
-                format!(r#"{{"tool": "s/t", "args": {args}, "other_args": "allow"}}"#);
+            let expected = format!(r#"{{"tool": "s/t", "args": {args}, "other_args": "allow"}}"#);
             assert_eq!(grant.to_string(), expected, "{expression}");
         }
     }
@@ -172,7 +173,8 @@ mod tests {
     fn several_expressions_of_one_argument_join() {
         let expressions = ["n>=1".to_owned(), "n<=5".to_owned(), "n optional".to_owned()];
         let grant = grant(&["s/t".to_owned(), "s/u".to_owned()], &expressions, true).unwrap();
-        let expected = r#"{"tools": ["s/t", "s/u"], "args": {"n": {"optional": true, "min": 1, "max": 5}}}"#;
+        let expected =
+            r#"{"tools": ["s/t", "s/u"], "args": {"n": {"optional": true, "min": 1, "max": 5}}}"#;
         assert_eq!(grant.to_string(), expected);
     }
 

@@ -97,7 +97,9 @@ impl Args {
         let from = || self.time.unwrap_or_else(|| SystemClock.now());
         let audience: BTreeSet<String> = self.audience.iter().cloned().collect();
         if audience.iter().any(|gateway| !crate::mint::is_plain_text(gateway)) {
-            return usage("`--audience` is empty, longer than 512 bytes or holds control characters");
+            return usage(
+                "`--audience` is empty, longer than 512 bytes or holds control characters",
+            );
         }
         Ok(Narrowing {
             grants: self.grants()?,

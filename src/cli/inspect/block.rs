@@ -25,7 +25,7 @@ pub(super) struct BlockView {
     /// The key of a third party that signed it.
     pub(super) signer: Option<String>,
     /// Block 0: each rule that grants, with the grant's place.
-    pub(super) grants: Vec<(String, Shown)>,
+    pub(super) grants: Vec<(i64, Shown)>,
     /// One list for each check that is one of grants; a call must be in all of them.
     pub(super) leaves: Vec<Vec<Grant>>,
     /// The earliest end.
@@ -71,7 +71,7 @@ impl BlockView {
                 [Term::Integer(place)] if index == 0 && rule.head.name == "granted" => {
                     let shown = read::query(rule).map(Shown::Grant);
                     let shown = shown.unwrap_or_else(|| Shown::Datalog(print::query(rule)));
-                    view.grants.push((place.to_string(), shown));
+                    view.grants.push((*place, shown));
                 }
                 _ => view.rules.push(print::rule(rule)),
             }
@@ -102,7 +102,7 @@ impl BlockView {
 
     /// The block as JSON.
     pub(super) fn to_json(&self) -> Value {
-        let shown = |(place, shown): &(String, Shown)| match shown {
+        let shown = |(place, shown): &(i64, Shown)| match shown {
             Shown::Grant(grant) => json!({ "place": place, "grant": raw(grant) }),
             Shown::Datalog(text) => json!({ "place": place, "datalog": text }),
         };

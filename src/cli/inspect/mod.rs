@@ -1,7 +1,7 @@
 //! `hardtack inspect`: what a token permits, block by block.
 
 mod block;
-mod page;
+pub(super) mod page;
 
 use std::collections::BTreeSet;
 

@@ -144,7 +144,11 @@ fn datalog(name: &str, statements: &[String], out: &mut Output) -> anyhow::Resul
 }
 
 /// A grant, its tools and then an argument a line.
-fn lines(grant: &Grant, is_authority: bool, out: &mut Output) -> anyhow::Result<()> {
+pub(in crate::cli) fn lines(
+    grant: &Grant,
+    is_authority: bool,
+    out: &mut Output,
+) -> anyhow::Result<()> {
     let tools: Vec<String> = grant.tools.iter().map(ToString::to_string).collect();
     let mut tools = tools.join(", ");
     if !grant.labels.is_empty() {

@@ -44,13 +44,10 @@ pub(super) fn file(policy: &Path) -> anyhow::Result<Vec<Ran>> {
 
 /// The token of a case, `depth` blocks that ask nothing appended.
 fn token(case: &Case, key: &RootKey) -> anyhow::Result<UnverifiedToken> {
-    let task = Task {
-        depth: (limits::BLOCKS_MAX - 1) as u32,
-        ..Task::new(case.grants.clone(), None)
-    };
+    let task =
+        Task { depth: (limits::BLOCKS_MAX - 1) as u32, ..Task::new(case.grants.clone(), None) };
     let mut token = mint(&task, key, case.request.time, &mut OsRng)?.token;
-    let nothing =
-        Narrowing { datalog: Datalog::parse("check if true")?, ..Narrowing::default() };
+    let nothing = Narrowing { datalog: Datalog::parse("check if true")?, ..Narrowing::default() };
     for _ in 0..case.depth {
         token = attenuate(&token, &nothing, &mut OsRng)?;
     }

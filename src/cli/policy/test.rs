@@ -54,7 +54,11 @@ impl Args {
         for file in super::files(&self.dir)? {
             tested.push(Tested { file: super::name(&file), ran: run::file(&file) });
         }
-        if self.json { print_json(&tested, out)? } else { print(&tested, out)? }
+        if self.json {
+            print_json(&tested, out)?
+        } else {
+            print(&tested, out)?
+        }
         Ok(if tested.iter().all(|t| t.failures() == 0) { Exit::Done } else { Exit::Failure })
     }
 }
@@ -89,7 +93,11 @@ fn print(tested: &[Tested], out: &mut Output) -> anyhow::Result<()> {
     let (files, cases) = (tested.len(), tested.iter().map(|t| t.cases().len()).sum::<usize>());
     let failed: usize = tested.iter().map(Tested::failures).sum();
     let style = if failed == 0 { Style::Good } else { Style::Bad };
-    let sum = format!("{}, {}, {failed} failed", many(files, "policy", "policies"), many(cases, "case", "cases"));
+    let sum = format!(
+        "{}, {}, {failed} failed",
+        many(files, "policy", "policies"),
+        many(cases, "case", "cases")
+    );
     out.line(Text::of(style, sum))
 }
 

@@ -121,9 +121,14 @@ mod tests {
             r#"{"tool": "a/b", "method": "GET"}"#,
             r#"{"tool": "a/b"} trailing"#,
         ] {
-            assert_eq!(read(text).map_err(|reason| reason.code), Err(Code::RequestMalformed), "{text}");
+            assert_eq!(
+                read(text).map_err(|reason| reason.code),
+                Err(Code::RequestMalformed),
+                "{text}"
+            );
         }
-        let deep = format!(r#"{{"tool": "a/b", "args": {}{}}}"#, "[".repeat(5000), "]".repeat(5000));
+        let deep =
+            format!(r#"{{"tool": "a/b", "args": {}{}}}"#, "[".repeat(5000), "]".repeat(5000));
         assert!(read(&deep).is_err());
     }
 
