@@ -253,8 +253,9 @@ impl Query {
 
     fn contains_all(&mut self, at: &Pattern, list: &[Scalar]) {
         let has_all = |set: Expr| -> Expr {
-            let has = |scalar| set.clone().op(Binary::Contains, value(term(scalar, list)));
-            let mut all = list.iter().map(has);
+            let has = |term| set.clone().op(Binary::Contains, value(term));
+            let terms = unique(list.iter().map(|scalar| term(scalar, list)));
+            let mut all = terms.into_iter().map(has);
             let first = all.next().unwrap_or_else(|| value(Term::Bool(true)));
             all.fold(first, Expr::and)
         };
@@ -399,7 +400,14 @@ fn terms(values: &Values) -> Vec<Term> {
         Term::Str(text) if values.ignore_case => Term::Str(text.to_lowercase()),
         term => term,
     };
-    values.list.iter().map(|scalar| lower(term(scalar, &values.list))).collect()
+    unique(values.list.iter().map(|scalar| lower(term(scalar, &values.list))))
+}
+
+/// The terms without those that came before: 5 and 5.0 are one, `USD` and `usd` where case is
+/// ignored.
+fn unique(terms: impl Iterator<Item = Term>) -> Vec<Term> {
+    let mut seen = BTreeSet::new();
+    terms.filter(|term| seen.insert(term.clone())).collect()
 }
 
 fn one_of(values: &Values, x: Expr) -> Expr {

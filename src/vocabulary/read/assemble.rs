@@ -140,7 +140,8 @@ fn is_writable((_, constraint): (&ArgPath, &Constraint)) -> bool {
 fn are_writable(tests: &[Test]) -> bool {
     let alike = |a: &Test, b: &Test| match (a, b) {
         (Test::OneOf(a), Test::OneOf(b)) => {
-            a.ignore_case != b.ignore_case || (a.list.len() == 1) == (b.list.len() == 1)
+            // `eq`, and `one_of` beside it.
+            a.ignore_case != b.ignore_case || (a.list.len() != 1 && b.list.len() != 1)
         }
         (Test::OneOf(a) | Test::NotOneOf(a), Test::OneOf(b) | Test::NotOneOf(b)) => {
             a.ignore_case != b.ignore_case
@@ -159,5 +160,6 @@ fn are_writable(tests: &[Test]) -> bool {
         };
         inner && !tests.iter().take(i).any(|other| alike(other, test))
     };
-    tests.iter().enumerate().all(writable)
+    let lists = tests.iter().filter(|test| matches!(test, Test::OneOf(_))).count();
+    lists <= 2 && tests.iter().enumerate().all(writable)
 }
