@@ -37,6 +37,7 @@ impl Server {
         path: &str,
         body: Option<Value>,
     ) -> anyhow::Result<Value> {
+        let url = self.url(path)?;
         let (from, key) = match &self.client_key {
             Some(path) => (format!("`{}`", path.display()), Some(keyfile::read_secret(path)?)),
             None => ("HARDTACK_CLIENT_KEY".to_owned(), env::client_key()),
@@ -48,39 +49,12 @@ impl Server {
         };
         // Another secret, such as a root key, must not leave the machine by mistake.
         key.parse::<ClientKey>().with_context(|| format!("{from} holds no client key"))?;
-        self.send(method, path, body, Some(key))
+        send(url, method, body, Some(key))
     }
 
     /// Calls without any key.
     pub(super) fn call_anonymously(&self, path: &str, body: Value) -> anyhow::Result<Value> {
-        self.send(Method::POST, path, Some(body), None)
-    }
-
-    fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Value>,
-        key: Option<Zeroizing<String>>,
-    ) -> anyhow::Result<Value> {
-        let url = self.url(path)?;
-        // Somebody else may have installed one already, which does as well.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let client = Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(|_| anyhow::anyhow!("the HTTP client could not be made"))?;
-        let mut request = client.request(method, url.clone());
-        if let Some(key) = &key {
-            request = request.bearer_auth(key.as_str());
-        }
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let origin = url.origin().ascii_serialization();
-        runtime()?.block_on(answer(request)).with_context(|| format!("the authority at {origin}"))
+        send(self.url(path)?, Method::POST, Some(body), None)
     }
 
     fn url(&self, path: &str) -> anyhow::Result<Url> {
@@ -100,6 +74,31 @@ impl Server {
         let base = base.as_str().trim_end_matches('/');
         Url::parse(&format!("{base}/{path}")).context("the authority's address is not usable")
     }
+}
+
+fn send(
+    url: Url,
+    method: Method,
+    body: Option<Value>,
+    key: Option<Zeroizing<String>>,
+) -> anyhow::Result<Value> {
+    // Somebody else may have installed one already, which does as well.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let client = Client::builder()
+        .timeout(TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .map_err(|_| anyhow::anyhow!("the HTTP client could not be made"))?;
+    let mut request = client.request(method, url.clone());
+    if let Some(key) = &key {
+        request = request.bearer_auth(key.as_str());
+    }
+    if let Some(body) = body {
+        request = request.json(&body);
+    }
+    let origin = url.origin().ascii_serialization();
+    runtime()?.block_on(answer(request)).with_context(|| format!("the authority at {origin}"))
 }
 
 /// The JSON of an answer, or the sentence of a problem.

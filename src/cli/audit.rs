@@ -67,7 +67,9 @@ impl Command {
 }
 
 fn open(file: &Path) -> anyhow::Result<BufReader<File>> {
-    let opened = File::open(file).with_context(|| format!("cannot open `{}`", file.display()))?;
+    let opened = File::open(file)
+        .map_err(super::input::plain)
+        .with_context(|| format!("cannot open `{}`", file.display()))?;
     Ok(BufReader::new(opened))
 }
 

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 
+use crate::config::keyfile::words;
 use crate::model::limits;
 use crate::token::UnverifiedToken;
 use crate::vocabulary::Datalog;
@@ -81,11 +82,9 @@ impl Source {
     }
 }
 
-/// An error of the system without its number: `No such file or directory`.
-fn plain(error: io::Error) -> anyhow::Error {
-    let text = error.to_string();
-    let words = text.split(" (os error").next().unwrap_or_default().to_lowercase();
-    anyhow::anyhow!(words)
+/// An error of the system without its number: `no such file or directory`.
+pub(super) fn plain(error: io::Error) -> anyhow::Error {
+    anyhow::anyhow!(words(&error))
 }
 
 /// The token of an argument: itself, or what stdin holds where the argument is `-`.

@@ -18,7 +18,7 @@ const BYTES_MAX: u64 = 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// The system refused.
-    #[error("cannot {what} key file `{file}`: {error}")]
+    #[error("cannot {what} key file `{file}`: {}", words(error))]
     Io {
         /// `read` or `write`.
         what: &'static str,
@@ -129,4 +129,10 @@ fn owner_only(_path: &Path, _file: &File) -> Result<(), KeyFileError> {
 
 fn shown(path: &Path) -> String {
     path.display().to_string()
+}
+
+/// What the system says, as part of a sentence: without its number.
+pub fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }

@@ -60,7 +60,7 @@ fn mistakes_of_the_command_line() {
         one_sentence(&ran, line);
         all.push_str(&format!("{line}\n  {}", ran.stderr.trim_start_matches("hardtack: ")));
     }
-    insta::assert_snapshot!(all, @"");
+    insta::assert_snapshot!(all);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn mistakes_in_files_and_tokens() {
         one_sentence(&ran, &line);
         all.push_str(&format!("{line}\n  {}", ran.stderr.trim_start_matches("hardtack: ")));
     }
-    insta::assert_snapshot!(all, @"");
+    insta::assert_snapshot!(all);
 }
 
 #[test]

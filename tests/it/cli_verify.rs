@@ -12,7 +12,8 @@ fn verify(cli: &Cli, token: &str, request: &str, more: &[&str]) -> Ran {
 
 fn code(cli: &Cli, token: &str, request: &str, more: &[&str]) -> String {
     let ran = verify(cli, token, request, &[more, &["--json"]].concat());
-    let json: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr));
+    let json: Value =
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr));
     let is_allow = json["decision"] == "allow";
     assert_eq!(ran.code, if is_allow { 0 } else { 3 });
     json["code"].as_str().unwrap_or("allow").to_owned()
@@ -26,13 +27,25 @@ fn a_granted_call_is_allowed_and_another_denied() {
     let token = cli.mint(&[]);
     assert_eq!(code(&cli, &token, GOOD, &[]), "allow");
     for (request, expected) in [
-        (r#"{"tool": "stripe/refund", "args": {"amount": 50.000001, "currency": "usd"}}"#, "not-granted"),
-        (r#"{"tool": "stripe/refund", "args": {"amount": 50, "currency": "usd", "x": 1}}"#, "not-granted"),
+        (
+            r#"{"tool": "stripe/refund", "args": {"amount": 50.000001, "currency": "usd"}}"#,
+            "not-granted",
+        ),
+        (
+            r#"{"tool": "stripe/refund", "args": {"amount": 50, "currency": "usd", "x": 1}}"#,
+            "not-granted",
+        ),
         (r#"{"tool": "stripe/pay", "args": {"amount": 50, "currency": "usd"}}"#, "not-granted"),
-        (r#"{"tool": "stripe/refund", "args_raw": "{\"amount\":1,\"amount\":99,\"currency\":\"usd\"}"}"#, "request-malformed"),
+        (
+            r#"{"tool": "stripe/refund", "args_raw": "{\"amount\":1,\"amount\":99,\"currency\":\"usd\"}"}"#,
+            "request-malformed",
+        ),
         (r#"{"tool": "stripe/refund", "args": {"amount": 1}, "extra": 1}"#, "request-malformed"),
         (r#"{"tool": "stripe"}"#, "request-malformed"),
-        (r#"{"tool": "stripe/refund", "args": {"amount": 50, "currency": "usd"}, "time": "2099-01-01T00:00:00Z"}"#, "expired"),
+        (
+            r#"{"tool": "stripe/refund", "args": {"amount": 50, "currency": "usd"}, "time": "2099-01-01T00:00:00Z"}"#,
+            "expired",
+        ),
     ] {
         assert_eq!(code(&cli, &token, request, &[]), expected, "{request}");
     }
@@ -65,7 +78,10 @@ fn tokens_that_are_none_have_their_own_codes() {
     let middle = bytes.len() / 2;
     bytes[middle] = if bytes[middle] == b'A' { b'B' } else { b'A' };
     let changed = String::from_utf8(bytes).unwrap();
-    assert!(["token-malformed", "signature-invalid"].contains(&code(&cli, &changed, GOOD, &[]).as_str()));
+    assert!(
+        ["token-malformed", "signature-invalid"]
+            .contains(&code(&cli, &changed, GOOD, &[]).as_str())
+    );
     cli.run(&["key", "new", "other.key"]);
     let other = cli.run(&["key", "public", "other.key"]).stdout;
     let args = ["verify", "-", "--root", other.trim(), "--request", "request.json", "--json"];

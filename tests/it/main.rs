@@ -5,6 +5,14 @@ mod adversarial;
 mod authority;
 #[cfg(feature = "cli")]
 mod authority_crash;
+#[cfg(feature = "cli")]
+mod cli;
+#[cfg(feature = "cli")]
+mod cli_mistakes;
+#[cfg(feature = "cli")]
+mod cli_support;
+#[cfg(feature = "cli")]
+mod cli_verify;
 mod engine;
 mod engine_hostile;
 mod engine_programs;
@@ -17,6 +25,9 @@ mod grants;
 mod guard;
 mod laws;
 mod limits;
+#[cfg(feature = "cli")]
+mod policy;
 mod properties;
 mod record;
 mod support;
+mod tidy;

@@ -85,5 +85,5 @@ fn files_that_cannot_be_tested_fail() {
     cli.write("p/vocabulary.datalog", "check if (");
     let ran = cli.run(&["policy", "test", "p"]);
     assert_eq!(ran.code, 1);
-    insta::assert_snapshot!(ran.stdout, @"");
+    insta::assert_snapshot!(ran.stdout);
 }

@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("verify", VERBS_BELOW),
     ("decide", &["model", "keys", "vocabulary", "token", "verify"]),
     ("record", &["model", "keys", "vocabulary", "token", "verify", "decide"]),
-    ("guard", &["model", "keys", "vocabulary", "token", "present", "verify", "decide", "record"]),
+    ("guard", VERBS),
     ("gateway", GUARD_AND_BELOW),
     ("mcp", GUARD_AND_BELOW),
     ("store", VERBS),
@@ -25,26 +25,72 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 const VERBS_BELOW: &[&str] = &["model", "keys", "vocabulary", "token"];
 const VERBS: &[&str] = &[
-    "model", "keys", "vocabulary", "token", "mint", "attenuate", "present", "verify", "decide",
+    "model",
+    "keys",
+    "vocabulary",
+    "token",
+    "mint",
+    "attenuate",
+    "present",
+    "verify",
+    "decide",
     "record",
 ];
 const GUARD_AND_BELOW: &[&str] = &[
-    "model", "keys", "vocabulary", "token", "mint", "attenuate", "present", "verify", "decide",
-    "record", "guard",
+    "model",
+    "keys",
+    "vocabulary",
+    "token",
+    "mint",
+    "attenuate",
+    "present",
+    "verify",
+    "decide",
+    "record",
+    "guard",
 ];
 const CONFIG_BELOW: &[&str] = &[
-    "model", "keys", "vocabulary", "token", "mint", "attenuate", "present", "verify", "decide",
-    "record", "store",
+    "model",
+    "keys",
+    "vocabulary",
+    "token",
+    "mint",
+    "attenuate",
+    "present",
+    "verify",
+    "decide",
+    "record",
+    "store",
 ];
 const AUTHORITY_BELOW: &[&str] = &[
-    "model", "keys", "vocabulary", "token", "mint", "attenuate", "present", "verify", "decide",
-    "record", "store", "config",
+    "model",
+    "keys",
+    "vocabulary",
+    "token",
+    "mint",
+    "attenuate",
+    "present",
+    "verify",
+    "decide",
+    "record",
+    "store",
+    "config",
 ];
 
 /// What the pure core never mentions.
 const IMPURE: &[&str] = &[
-    "tokio::", "http::", "axum::", "sqlx::", "reqwest::", "tower::", "std::env", "SystemTime",
-    "Instant::", "time::Instant", "OsRng", "thread_rng",
+    "tokio::",
+    "http::",
+    "axum::",
+    "sqlx::",
+    "reqwest::",
+    "tower::",
+    "std::env",
+    "SystemTime",
+    "Instant::",
+    "time::Instant",
+    "OsRng",
+    "thread_rng",
 ];
 const PURE: &[&str] =
     &["model", "keys", "vocabulary", "token", "mint", "attenuate", "present", "verify", "decide"];
@@ -139,8 +185,23 @@ fn nothing_imports_upward() {
 }
 
 const LAYERS_AND_CLI: &[&str] = &[
-    "model", "keys", "vocabulary", "token", "mint", "attenuate", "present", "verify", "decide",
-    "record", "guard", "gateway", "mcp", "store", "config", "authority", "cli",
+    "model",
+    "keys",
+    "vocabulary",
+    "token",
+    "mint",
+    "attenuate",
+    "present",
+    "verify",
+    "decide",
+    "record",
+    "guard",
+    "gateway",
+    "mcp",
+    "store",
+    "config",
+    "authority",
+    "cli",
 ];
 
 #[test]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Subcommand;
 
-use super::input::Source;
+use super::input::{Source, plain};
 use super::{Exit, Output};
 use crate::decide::Policy;
 use crate::model::limits;
@@ -52,7 +52,7 @@ pub(super) fn load(paths: &[PathBuf]) -> anyhow::Result<Policy> {
 fn files(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let failed = || format!("cannot read directory `{}`", dir.display());
     let mut files = Vec::new();
-    for entry in fs::read_dir(dir).with_context(failed)? {
+    for entry in fs::read_dir(dir).map_err(plain).with_context(failed)? {
         let path = entry.with_context(failed)?.path();
         if path.extension().is_some_and(|ext| ext == "datalog") && !path.ends_with(PROSE) {
             files.push(path);
