@@ -112,7 +112,9 @@ fn blamed(error: MintError) -> anyhow::Error {
     match error {
         MintError::Ttl => Usage(format!("`--for`: {error}")).into(),
         MintError::Depth => Usage(format!("`--depth`: {error}")).into(),
-        MintError::Text(name) => Usage(format!("`--{name}`: {error}")).into(),
+        MintError::Text(name) => {
+            Usage(error.to_string().replacen(name, &format!("--{name}"), 1)).into()
+        }
         error => error.into(),
     }
 }

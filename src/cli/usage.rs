@@ -49,19 +49,19 @@ fn sentence(error: &clap::Error, rendered: &str) -> String {
         Some(ContextValue::Strings(names)) => names.first().map(String::as_str),
         _ => None,
     });
-    let hint = match suggested {
-        Some(name) => format!("did you mean `{name}`?"),
-        None => format!("see `{} --help`", command(&lines)),
-    };
-    format!("{}; {hint}", in_backticks(&what))
+    let what = in_backticks(&what);
+    match (suggested, command(&lines)) {
+        (Some(name), _) => format!("{what}; did you mean `{name}`?"),
+        (None, Some(command)) => format!("{what}; see `{command} --help`"),
+        (None, None) => what,
+    }
 }
 
-/// `hardtack mint`, from the usage line of the message.
-fn command(lines: &[&str]) -> String {
-    let usage = lines.iter().find_map(|line| line.trim().strip_prefix("Usage: "));
-    let words = usage.unwrap_or("hardtack").split_whitespace();
+/// `hardtack mint`, from the usage line of the message, where it has one.
+fn command(lines: &[&str]) -> Option<String> {
+    let usage = lines.iter().find_map(|line| line.trim().strip_prefix("Usage: "))?;
     let is_name = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase());
-    words.take_while(is_name).collect::<Vec<_>>().join(" ")
+    Some(usage.split_whitespace().take_while(is_name).collect::<Vec<_>>().join(" "))
 }
 
 /// The parser's quotes as this project writes them.
