@@ -155,8 +155,11 @@ fn secrets_in_the_wrong_place_are_not_repeated() {
             vec!["completions", secret],
         ] {
             let ran = cli.fed(&args, token.as_bytes());
-            assert!([1, 2].contains(&ran.code), "{:.40?}: {} {}", args, ran.code, ran.stderr);
-            one_sentence(&ran, "a secret");
+            // A key's text happens to be a well-formed name of a tool.
+            if ran.code != 0 {
+                assert!([1, 2].contains(&ran.code), "{}", ran.stderr);
+                one_sentence(&ran, "a secret");
+            }
             assert!(!ran.stderr.contains(part) && !ran.stderr.contains(hex), "{}", ran.stderr);
         }
     }
