@@ -95,6 +95,9 @@ pub mod decide;
 
 pub mod record;
 
+#[cfg(any(feature = "guard", feature = "server"))]
+pub mod config;
+
 #[cfg(feature = "guard")]
 pub mod guard;
 
@@ -106,9 +109,6 @@ pub mod store;
 
 #[cfg(feature = "server")]
 pub mod authority;
-
-#[cfg(feature = "server")]
-pub mod config;
 
 #[cfg(feature = "cli")]
 pub mod cli;

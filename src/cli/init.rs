@@ -8,7 +8,8 @@ use serde_json::json;
 use super::input::{self, Source};
 use super::serve::runtime;
 use super::{Exit, Output};
-use crate::config::{Clock, DataDir, Entropy, InitOptions, SystemClock};
+use crate::config::{DataDir, Entropy, InitOptions, SystemClock};
+use crate::model::Clock;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]

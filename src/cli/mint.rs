@@ -8,9 +8,9 @@ use serde_json::json;
 use super::input::{self, Source};
 use super::usage::Usage;
 use super::{Exit, Output, duration};
-use crate::config::{Clock, SystemClock, keyfile};
+use crate::config::{SystemClock, keyfile};
 use crate::mint::{MintError, Task, mint};
-use crate::model::{Timestamp, limits};
+use crate::model::{Clock, Timestamp, limits};
 use crate::vocabulary::Datalog;
 
 #[derive(Debug, clap::Args)]

@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("verify", VERBS_BELOW),
     ("decide", &["model", "keys", "vocabulary", "token", "verify"]),
     ("record", &["model", "keys", "vocabulary", "token", "verify", "decide"]),
-    ("guard", VERBS),
+    ("guard", AUTHORITY_BELOW),
     ("gateway", GUARD_AND_BELOW),
     ("mcp", GUARD_AND_BELOW),
     ("store", VERBS),
@@ -47,6 +47,7 @@ const GUARD_AND_BELOW: &[&str] = &[
     "verify",
     "decide",
     "record",
+    "config",
     "guard",
 ];
 const CONFIG_BELOW: &[&str] = &[

@@ -12,8 +12,8 @@ use super::input::{self, Source};
 use super::usage::usage;
 use super::{Exit, Output, duration};
 use crate::attenuate::{Narrowing, attenuate, seal};
-use crate::config::{Clock, SystemClock};
-use crate::model::Timestamp;
+use crate::config::SystemClock;
+use crate::model::{Clock, Timestamp};
 use crate::token::UnverifiedToken;
 use crate::vocabulary::{Datalog, Grant};
 

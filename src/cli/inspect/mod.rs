@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use self::block::BlockView;
 use super::{Exit, Output, input, roots};
-use crate::config::{Clock, SystemClock};
+use crate::config::SystemClock;
 use crate::keys::KeyId;
-use crate::model::{Reason, Timestamp};
+use crate::model::{Clock, Reason, Timestamp};
 use crate::token::UnverifiedToken;
 use crate::verify::authenticate;
 use crate::vocabulary::print;

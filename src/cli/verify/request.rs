@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::config::{Clock, SystemClock};
-use crate::model::{Args, Code, JsonProfile, Reason, Request, Timestamp, Tool};
+use crate::config::SystemClock;
+use crate::model::{Args, Clock, Code, JsonProfile, Reason, Request, Timestamp, Tool};
 
 /// A request as it is written.
 ///

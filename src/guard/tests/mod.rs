@@ -18,10 +18,11 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tower::ServiceExt;
 
-use super::{Allowed, Guard, GuardBuilder, ManualClock, ToolMap};
+use super::{Allowed, Guard, GuardBuilder, ToolMap};
 use crate::decide::Decision;
 use crate::keys::{RootKey, TrustedRoots};
 use crate::mint::{self, Task};
+use crate::model::ManualClock;
 use crate::model::{Code, Reason, Timestamp};
 use crate::record::{MemorySink, Record};
 use crate::token::UnverifiedToken;
