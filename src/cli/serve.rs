@@ -51,7 +51,7 @@ impl Args {
             .await
             .with_context(|| format!("`{listen}` cannot be listened on"))?;
         let address = listener.local_addr().context("the address is not known")?;
-        out.say(&format!("listening on http://{address}, root key {}", dir.root.id()));
+        out.say(&format!("root key {}, listening on http://{address}", dir.root.id()));
         serve(listener, router(Arc::clone(&authority)), shutdown()?).await?;
         authority.close().await?;
         Ok(Exit::Done)

@@ -66,7 +66,7 @@ pub(super) struct Args {
 
 const EXAMPLE: &str = "\
 Example: hand a sub-agent refunds up to 20, for ten minutes
-  hardtack attenuate - --tool stripe/refund --arg 'amount<=20' --for 10m < task.token
+  hardtack attenuate - --tool stripe/refund --arg 'amount<=20' --for 10m <in >out
 
 Expressions for --arg:
   amount<=20            amount>=5             currency=usd         currency!=usd
