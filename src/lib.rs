@@ -109,3 +109,6 @@ pub mod store;
 
 #[cfg(feature = "server")]
 pub mod authority;
+
+#[cfg(feature = "cli")]
+pub mod cli;

@@ -1,17 +1,21 @@
-//! What an authority runs on: its data directory, its settings, the clock and the random source.
+//! What runs on what: an authority's data directory and settings, key files, the environment, the
+//! clock and the random source.
 //!
-//! The only module that reads files of settings or keys, and the only one that reads the system's
-//! clock.
+//! The only module that reads files of settings or keys, the environment, or the system's clock.
 
 mod clock;
 #[cfg(feature = "server")]
 mod data_dir;
 #[cfg(feature = "server")]
 mod entropy;
+#[cfg(feature = "cli")]
+pub mod env;
 #[cfg(feature = "server")]
 mod error;
 #[cfg(feature = "server")]
 mod files;
+#[cfg(feature = "cli")]
+pub mod keyfile;
 #[cfg(feature = "server")]
 mod settings;
 

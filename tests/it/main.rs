@@ -1,4 +1,11 @@
 //! Integration tests: one binary, modules named by what they claim.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "helpers of tests are not marked as tests, and end a test as they like"
+)]
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +22,14 @@ mod adversarial;
 mod authority;
 #[cfg(feature = "cli")]
 mod authority_crash;
+#[cfg(feature = "cli")]
+mod cli;
+#[cfg(feature = "cli")]
+mod cli_mistakes;
+#[cfg(feature = "cli")]
+mod cli_support;
+#[cfg(feature = "cli")]
+mod cli_verify;
 mod engine;
 mod engine_hostile;
 mod engine_programs;
@@ -27,6 +42,9 @@ mod grants;
 mod guard;
 mod laws;
 mod limits;
+#[cfg(feature = "cli")]
+mod policy;
 mod properties;
 mod record;
 mod support;
+mod tidy;
