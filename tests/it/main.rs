@@ -6,7 +6,6 @@
     clippy::disallowed_methods,
     reason = "helpers of tests are not marked as tests, and end a test as they like"
 )]
-
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
