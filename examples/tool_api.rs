@@ -1,8 +1,8 @@
-//! A tool API whose one route is protected by a guard.
+//! A tool API whose one route is protected by a guard that follows an authority.
 //!
 //! ```sh
-//! cargo run --example tool_api -- ed25519/…   # the authority's public root key
-//! curl -i -X POST localhost:8080/refunds -H "Authorization: Bearer $TOKEN" \
+//! cargo run --example tool_api -- http://127.0.0.1:8787 ed25519/…   # authority, its root key
+//! curl -i localhost:8080/refunds -H "Authorization: Bearer $TOKEN" \
 //!      -H 'Content-Type: application/json' -d '{"amount": 20, "currency": "eur"}'
 //! ```
 //!
@@ -10,13 +10,14 @@
 //! allowed or refused, leaves one line on standard output.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::routing::post;
 use axum::{Json, Router};
+use hardtack::gateway::{Authority, RevocationSync, SyncOptions};
 use hardtack::guard::{Allowed, Guard, ToolMap};
 use hardtack::keys::{TrustedRoots, VerifyingKey};
 use hardtack::record::WriterSink;
-use hardtack::verify::DangerUnrevoked;
 
 /// The handler: it runs only for calls that the guard allowed, and never sees the token.
 async fn refund(allowed: Allowed, Json(body): Json<serde_json::Value>) -> Json<serde_json::Value> {
@@ -29,16 +30,18 @@ async fn refund(allowed: Allowed, Json(body): Json<serde_json::Value>) -> Json<s
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let root = std::env::args().nth(1).ok_or("usage: tool_api ROOT_PUBLIC_KEY")?;
-    let root: VerifyingKey = root.parse()?;
+    let usage = "usage: tool_api AUTHORITY_URL ROOT_PUBLIC_KEY";
+    let (url, key) = (std::env::args().nth(1).ok_or(usage)?, std::env::args().nth(2).ok_or(usage)?);
+    let roots = TrustedRoots::one(key.parse::<VerifyingKey>()?);
 
     let guard = Guard::builder("payments-gateway")
-        .roots(TrustedRoots::one(root))
+        .roots(roots.clone())
         .tools(ToolMap::new().route("POST", "/refunds", "stripe/refund")?)
+        .labels("stripe/refund", ["write", "money"])?
         .sink(Arc::new(WriterSink::new(std::io::stdout())))
-        // A real gateway follows its authority's revocations: see `gateway::RevocationSync`.
-        .revocations(DangerUnrevoked)
         .build()?;
+    let authority = Authority::new(&url, Duration::from_secs(2))?;
+    let _sync = RevocationSync::start(authority, roots, guard.clone(), SyncOptions::default());
     let app = Router::new().route("/refunds", post(refund)).layer(guard);
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;

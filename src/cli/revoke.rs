@@ -34,7 +34,7 @@ pub(super) struct Args {
 
 const EXAMPLE: &str = "\
 Example: take back what was handed to a sub-agent, and all that it made of it
-  hardtack revoke - --server http://127.0.0.1:7400 < sub.token";
+  hardtack revoke - --server http://127.0.0.1:8787 < sub.token";
 
 impl Args {
     pub(super) fn run(self, out: &mut Output) -> anyhow::Result<Exit> {

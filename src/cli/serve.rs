@@ -26,7 +26,7 @@ pub(super) struct Args {
 
 const EXAMPLE: &str = "\
 Example:
-  hardtack serve hardtack-data --listen 127.0.0.1:7400
+  hardtack serve hardtack-data --listen 127.0.0.1:8787
 
 It ends on SIGTERM or ctrl-c, after the requests under way. Its log goes to stderr.";
 

@@ -85,18 +85,18 @@ pub(super) struct One {
 
 const NEW: &str = "\
 Example:
-  hardtack task new --server http://127.0.0.1:7400 --client-key client.key \\
+  hardtack task new --server http://127.0.0.1:8787 --client-key client.key \\
     --grants grants.toml --principal user:alice@example.com --audience payments-gateway";
 const LIST: &str = "\
 Example:
-  hardtack task list --state active --client-key client.key --server http://127.0.0.1:7400";
+  hardtack task list --state active --client-key client.key --server http://127.0.0.1:8787";
 const SHOW: &str = "\
 Example:
-  HARDTACK_URL=http://127.0.0.1:7400 \\
+  HARDTACK_URL=http://127.0.0.1:8787 \\
     hardtack task show 01968d2c-7e5b-7cc3-9c55-1f0f4d7b6a11 --client-key client.key";
 const COMPLETE: &str = "\
 Example:
-  HARDTACK_URL=http://127.0.0.1:7400 \\
+  HARDTACK_URL=http://127.0.0.1:8787 \\
     hardtack task complete 01968d2c-7e5b-7cc3-9c55-1f0f4d7b6a11 --client-key client.key";
 
 impl Command {

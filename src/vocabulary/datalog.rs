@@ -34,6 +34,9 @@ pub enum DatalogError {
     /// Not Datalog.
     #[error("the Datalog is not well formed near `{0}`")]
     Syntax(String),
+    /// Not Datalog, and what is missing comes after its end.
+    #[error("the Datalog is not well formed: it ends too early, or its last statement is wrong")]
+    Unfinished,
     /// An open `{parameter}`.
     #[error("the Datalog has an open parameter `{0}`")]
     Parameter(String),
@@ -58,7 +61,10 @@ impl Datalog {
         }
         let source = parse_source(text.trim()).map_err(|errors| {
             let near = errors.first().map(|error| error.input.trim()).unwrap_or_default();
-            DatalogError::Syntax(near.chars().take(60).flat_map(char::escape_debug).collect())
+            match near.chars().take(60).flat_map(char::escape_debug).collect::<String>() {
+                near if near.is_empty() => DatalogError::Unfinished,
+                near => DatalogError::Syntax(near),
+            }
         })?;
         let parsed = Self {
             facts: source.facts.into_iter().map(|(_, fact)| fact.into()).collect(),
