@@ -48,6 +48,13 @@ fn block_of(block: &schema::Block, external_key: Option<PublicKey>, shared: &Sym
     }
 }
 
+/// A first-party block that `code` writes down.
+pub(crate) fn block_of_code(code: &str) -> Block {
+    let PolicyCode { facts, rules, checks, policies } = policy_of(code);
+    assert!(policies.is_empty());
+    Block { facts, rules, checks, ..Block::default() }
+}
+
 /// The authorizer side that `code` writes down.
 pub(crate) fn policy_of(code: &str) -> PolicyCode {
     let authorizer = AuthorizerBuilder::new().code(code).unwrap().build_unauthenticated().unwrap();

@@ -2,9 +2,8 @@ use std::ops::Range;
 
 use super::budget::Stop;
 use super::machine::Machine;
-use super::program::{Atom, Pattern, Query};
+use super::program::Query;
 use super::table::Origins;
-use super::value::Value;
 use super::world::World;
 
 /// Whether a join goes on after a match.
@@ -19,9 +18,10 @@ pub(super) enum Flow {
 /// Where a join stands in the rows of one predicate.
 #[derive(Clone, Debug)]
 pub(super) struct Cursor {
-    rows: Range<usize>,
+    /// The rows not looked at yet.
+    pub(super) rows: Range<usize>,
     /// The origins of the rows chosen up to here.
-    origins: Origins,
+    pub(super) origins: Origins,
 }
 
 /// Which rows of each predicate of a body take part; without it, all do.
@@ -58,7 +58,7 @@ pub(super) fn join(
     while let Some(depth) = machine.cursors.len().checked_sub(1) {
         let Some(atom) = query.atoms.get(depth) else { break };
         doubt = doubt.filter(|(at, _)| *at < depth);
-        let Some(origins) = advance(world, machine, atom, query.trust)? else {
+        let Some(origins) = machine.advance(world, atom, query.trust)? else {
             machine.cursors.pop();
             continue;
         };
@@ -89,57 +89,6 @@ fn enter(world: &World<'_>, machine: &mut Machine, query: &Query, spans: Spans<'
         None => 0..query.atoms.get(depth).map_or(0, |atom| world.len(atom.predicate)),
     };
     machine.cursors.push(Cursor { rows, origins: 0 });
-}
-
-/// Moves to the next row that fits and binds its variables; gives the origins up to here.
-#[inline]
-fn advance(
-    world: &World<'_>,
-    machine: &mut Machine,
-    atom: &Atom,
-    trust: Origins,
-) -> Result<Option<Origins>, Stop> {
-    let above = match machine.cursors.as_slice() {
-        [.., above, _] => above.origins,
-        _ => 0,
-    };
-    loop {
-        let Some(index) = machine.cursors.last_mut().and_then(|cursor| cursor.rows.next()) else {
-            return Ok(None);
-        };
-        machine.budget.charge(1)?;
-        let Some((terms, origins)) = world.row(atom.predicate, index) else { return Ok(None) };
-        if origins & !trust == 0 && fits(world, machine, &atom.terms, terms)? {
-            let origins = origins | above;
-            if let Some(cursor) = machine.cursors.last_mut() {
-                cursor.origins = origins;
-            }
-            return Ok(Some(origins));
-        }
-    }
-}
-
-#[inline]
-fn fits(
-    world: &World<'_>,
-    machine: &mut Machine,
-    patterns: &[Pattern],
-    terms: &[Value],
-) -> Result<bool, Stop> {
-    for (pattern, term) in patterns.iter().zip(terms) {
-        let fits = match pattern {
-            Pattern::Is(value) => machine.equal(world, *value, *term)?,
-            Pattern::Same(slot) => machine.equal(world, machine.slot(*slot), *term)?,
-            Pattern::Bind(slot) => {
-                machine.bind(*slot, *term);
-                true
-            }
-        };
-        if !fits {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// Whether some conditions of a query hold; the first that does not ends the test.

@@ -1,8 +1,10 @@
 use super::budget::{Budget, Stop};
-use super::code::Instr;
-use super::heap::Heap;
+use super::code::{Binary, Instr, Unary};
+use super::heap::{Heap, Heaps};
 use super::join::Cursor;
 use super::ops::{self, Made, TYPE};
+use super::program::{Atom, Pattern};
+use super::table::Origins;
 use super::value::{Class, Value};
 use super::world::World;
 
@@ -74,14 +76,31 @@ impl Machine {
         }
     }
 
-    /// Whether two values that may be computed ones are equal.
+    /// Moves the innermost cursor to the next row that fits and binds its variables; gives the
+    /// origins up to here.
     #[inline]
-    pub(super) fn equal(&mut self, world: &World<'_>, a: Value, b: Value) -> Result<bool, Stop> {
-        if a == b {
-            return Ok(true);
+    pub(super) fn advance(
+        &mut self,
+        world: &World<'_>,
+        atom: &Atom,
+        trust: Origins,
+    ) -> Result<Option<Origins>, Stop> {
+        let Self { cursors, slots, budget, temporary, .. } = self;
+        let (above, cursor) = match cursors.as_mut_slice() {
+            [.., above, cursor] => (above.origins, cursor),
+            [cursor] => (0, cursor),
+            [] => return Ok(None),
+        };
+        let heaps = world.heaps(temporary);
+        for index in cursor.rows.by_ref() {
+            budget.charge(1)?;
+            let Some((terms, origins)) = world.row(atom.predicate, index) else { break };
+            if origins & !trust == 0 && fits(&atom.terms, terms, slots, heaps, budget)? {
+                cursor.origins = origins | above;
+                return Ok(Some(cursor.origins));
+            }
         }
-        let heaps = world.heaps(&self.temporary);
-        heaps.equal(a, b, &mut self.budget)
+        Ok(None)
     }
 
     /// Whether an expression holds; a value that is no boolean is a fault.
@@ -116,16 +135,21 @@ impl Machine {
         match instr {
             Instr::Push(value) => self.stack.push(value),
             Instr::Load(slot) => self.stack.push(self.slot(slot)),
+            Instr::Unary(Unary::TypeOf) => {
+                let name = self.pop()?.type_name();
+                self.keep(Made::Name(name))?;
+            }
             Instr::Unary(op) => {
                 let value = self.pop()?;
-                let made = ops::unary(op, value, world.heaps(&self.temporary))?;
-                self.keep(made)?;
+                let value = ops::unary(op, value, world.heaps(&self.temporary))?;
+                self.stack.push(value);
             }
             Instr::Binary(op) => {
                 let (b, a) = (self.pop()?, self.pop()?);
-                let heaps = world.heaps(&self.temporary);
-                let made = ops::binary(op, a, b, heaps, &mut self.budget)?;
-                self.keep(made)?;
+                match ops::immediate(op, a, b) {
+                    Some(value) => self.stack.push(value),
+                    None => self.binary(world, op, a, b)?,
+                }
             }
             Instr::Match(regex) => {
                 let Value::Str(text) = self.pop()? else { return Err(TYPE) };
@@ -215,23 +239,60 @@ impl Machine {
         None
     }
 
-    /// Puts what an operation made on the stack.
-    #[inline]
-    fn keep(&mut self, made: Made) -> Result<(), Stop> {
-        let value = match made {
-            Made::Value(value) => value,
-            Made::Name(name) => Value::Str(self.temporary.push_text(name).ok_or(Stop::Budget)?),
-            Made::Text(text) => Value::Str(self.temporary.push_text(&text).ok_or(Stop::Budget)?),
-            Made::Set(items) => Value::Set(self.temporary.push_items(&items).ok_or(Stop::Budget)?),
-        };
-        if self.temporary.size_bytes() > TEMPORARY_BYTES_MAX {
-            return Err(Stop::Budget);
+    fn binary(&mut self, world: &World<'_>, op: Binary, a: Value, b: Value) -> Result<(), Stop> {
+        let heaps = world.heaps(&self.temporary);
+        if let Some(made) = ops::building(op, a, b, heaps, &mut self.budget)? {
+            return self.keep(made);
         }
+        let value = ops::binary(op, a, b, heaps, &mut self.budget)?;
         self.stack.push(value);
         Ok(())
     }
 
+    /// Gives what an operation made a place, and pushes it.
+    fn keep(&mut self, made: Made) -> Result<(), Stop> {
+        let heap = &mut self.temporary;
+        let value = match made {
+            Made::Name(name) => heap.push_text(name).map(Value::Str),
+            Made::Text(text) => heap.push_text(&text).map(Value::Str),
+            Made::Set(items) => heap.push_items(&items).map(Value::Set),
+        };
+        self.stack.push(value.ok_or(Stop::Budget)?);
+        if self.temporary.size_bytes() > TEMPORARY_BYTES_MAX {
+            return Err(Stop::Budget);
+        }
+        Ok(())
+    }
+
+    #[inline]
     fn pop(&mut self) -> Result<Value, Stop> {
         self.stack.pop().ok_or(TYPE)
     }
+}
+
+/// Whether a row is what the patterns say; binds variables on the way.
+#[inline]
+fn fits(
+    patterns: &[Pattern],
+    terms: &[Value],
+    slots: &mut [Value],
+    heaps: Heaps<'_>,
+    budget: &mut Budget,
+) -> Result<bool, Stop> {
+    for (pattern, term) in patterns.iter().zip(terms) {
+        let expected = match pattern {
+            Pattern::Is(value) => *value,
+            Pattern::Same(slot) => slots.get(*slot as usize).copied().unwrap_or_default(),
+            Pattern::Bind(slot) => {
+                if let Some(place) = slots.get_mut(*slot as usize) {
+                    *place = *term;
+                }
+                continue;
+            }
+        };
+        if !heaps.equal(expected, *term, budget)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

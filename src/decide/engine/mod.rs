@@ -47,6 +47,8 @@ mod regexes;
 mod request;
 mod scratch;
 mod table;
+#[cfg(test)]
+mod tests;
 mod trust;
 mod value;
 mod world;

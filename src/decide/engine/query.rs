@@ -34,7 +34,7 @@ impl Parts<'_> {
     /// The number of a predicate.
     pub(super) fn predicate(&mut self, name: &str, arity: usize) -> Result<usize, CompileFault> {
         let name = self.constants.text(name)?.index();
-        self.predicates.insert(name, arity).ok_or(CompileFault::TooManySymbols)
+        Ok(self.predicates.insert(name, arity))
     }
 
     /// Compiles the body of a rule and the terms of its head.

@@ -19,12 +19,14 @@ pub(super) struct Regexes {
 #[derive(Debug)]
 struct Weighed {
     regex: Regex,
-    /// Steps for each 64 bytes of text.
+    /// Steps for each 8 bytes of text.
     weight: u64,
 }
 
 /// The compiled size that counts as weight one.
-const LIGHT_BYTES: usize = 2 * 1024;
+const LIGHT_BYTES: usize = 4 * 1024;
+/// The factor between one limit that is tried and the next.
+const STEP: usize = 4;
 
 impl Regexes {
     /// The number of `pattern`, compiled now if it is new.
@@ -55,7 +57,7 @@ impl Regexes {
         budget: &mut Budget,
     ) -> Result<bool, Stop> {
         let Some(weighed) = self.compiled.get(place as usize) else { return Ok(false) };
-        budget.charge((1 + text.len() as u64 / 64).saturating_mul(weighed.weight))?;
+        budget.charge((1 + text.len() as u64 / 8).saturating_mul(weighed.weight))?;
         Ok(weighed.regex.is_match(text))
     }
 }
@@ -73,8 +75,8 @@ fn compile(pattern: &str) -> Result<Weighed, CompileFault> {
         match built {
             Ok(regex) => return Ok(Weighed { regex, weight }),
             Err(regex::Error::CompiledTooBig(_)) if size < REGEX_COMPILED_BYTES_MAX => {
-                size *= 2;
-                weight *= 2;
+                size *= STEP;
+                weight *= STEP as u64;
             }
             Err(regex::Error::CompiledTooBig(_)) => return Err(CompileFault::RegexTooLarge),
             Err(_) => return Err(CompileFault::RegexInvalid),
