@@ -115,6 +115,8 @@ pub(crate) enum Answer {
     Error(String),
     /// The token could not be loaded.
     Refused(String),
+    /// The engine's bound on derived facts was reached.
+    TooComplex,
 }
 
 impl Answer {
@@ -137,6 +139,7 @@ pub(crate) fn engine(blocks: &[Block], policy: &PolicyCode, facts: &[Fact]) -> A
     let evaluation = match program.evaluate(facts, STEPS) {
         Ok(evaluation) => evaluation,
         Err(EvaluationError::Expression(error)) => return Answer::Error(error.to_string()),
+        Err(EvaluationError::TooComplex) => return Answer::TooComplex,
         Err(error) => panic!("{error}"),
     };
     let failed = evaluation.failed_checks().iter();
