@@ -123,6 +123,19 @@ fn cases() -> Vec<Case> {
                 s = set(1000)
             ),
         ),
+        case(
+            "wide rows",
+            format!(
+                "n(0); n(1); n(2); n(3); n(4); n(5); n(6); n(7); w({ones}, 1, 1, 1); \
+                 w({ones}, $a, $b, $c) <- w({ones}, $d, $e, $f), n($a), n($b), n($c);",
+                ones = vec!["1"; 700].join(", ")
+            ),
+        ),
+        case(
+            "many rounds over many rules",
+            (0..400).map(|n| format!("p{n}($x) <- p{}($x); ", (n + 1) % 400)).collect::<String>()
+                + "p0(1);",
+        ),
         Case {
             name: "origins",
             blocks: (0..16)

@@ -93,7 +93,7 @@ impl Machine {
         };
         let heaps = world.heaps(temporary);
         for index in cursor.rows.by_ref() {
-            budget.charge(1)?;
+            budget.charge_row(atom.terms.len())?;
             let Some((terms, origins)) = world.row(atom.predicate, index) else { break };
             if origins & !trust == 0 && fits(&atom.terms, terms, slots, heaps, budget)? {
                 cursor.origins = origins | above;
@@ -106,9 +106,36 @@ impl Machine {
     /// Whether an expression holds; a value that is no boolean is a fault.
     #[inline]
     pub(super) fn holds(&mut self, world: &World<'_>, code: &[Instr]) -> Result<bool, Stop> {
-        match self.evaluate(world, code)? {
+        // Most conditions compare a variable with a constant; they need no stack.
+        let value = match code {
+            [a, b, Instr::Binary(op)] if !op.builds() => match (self.operand(a), self.operand(b)) {
+                (Some(a), Some(b)) => {
+                    self.budget.charge(code.len() as u64)?;
+                    match ops::immediate(*op, a, b) {
+                        Some(value) => value,
+                        None => {
+                            let heaps = world.heaps(&self.temporary);
+                            ops::binary(*op, a, b, heaps, &mut self.budget)?
+                        }
+                    }
+                }
+                _ => self.evaluate(world, code)?,
+            },
+            _ => self.evaluate(world, code)?,
+        };
+        match value {
             Value::Bool(holds) => Ok(holds),
             _ => Err(TYPE),
+        }
+    }
+
+    /// The value that an instruction pushes, if that is all it does.
+    #[inline]
+    fn operand(&self, instr: &Instr) -> Option<Value> {
+        match instr {
+            Instr::Push(value) => Some(*value),
+            Instr::Load(slot) => Some(self.slot(*slot)),
+            _ => None,
         }
     }
 

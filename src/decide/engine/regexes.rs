@@ -9,6 +9,8 @@ use super::error::{CompileFault, Origin};
 
 /// Compiled bytes that cost one step for each byte of text.
 const BYTES_PER_STEP: usize = 256;
+/// The factor between one limit that is tried and the next: each try costs a compilation.
+const SIZE_STEP: usize = 4;
 /// Bytes of text that the first look at a text counts for.
 const TEXT_BYTES_MIN: u64 = 16;
 /// Deepest nesting of groups in a pattern; the pattern's parser recurses.
@@ -97,7 +99,9 @@ fn size(pattern: &str) -> Result<usize, CompileFault> {
             .build();
         match built {
             Ok(_) => return Ok(size),
-            Err(Error::CompiledTooBig(_)) if size < REGEX_COMPILED_BYTES_MAX => size *= 2,
+            Err(Error::CompiledTooBig(_)) if size < REGEX_COMPILED_BYTES_MAX => {
+                size = (size * SIZE_STEP).min(REGEX_COMPILED_BYTES_MAX);
+            }
             Err(Error::Syntax(_)) if !unicode => unicode = true,
             Err(error) => return Err(fault(&error)),
         }

@@ -107,6 +107,9 @@ fn what_does_not_compile() {
     }
     let many: Vec<String> = (0..17).map(|n| format!("\"a\".matches(\"{n}\")")).collect();
     assert_eq!(condition(&many.join(" || ")), Err(CompileFault::TooManyRegexes));
+    let many: Vec<String> = (0..129).map(|n| format!("$x{n}")).collect();
+    let wide = format!("a({})", many.join(", "));
+    assert_eq!(condition(&wide), Err(CompileFault::TooManyVariables));
 }
 
 #[test]
