@@ -1,9 +1,11 @@
 use std::ops::Range;
 
-use super::budget::Stop;
+use super::budget::{Budget, Stop};
+use super::heap::Heaps;
 use super::machine::Machine;
-use super::program::Query;
+use super::program::{Atom, Pattern, Query};
 use super::table::Origins;
+use super::value::Value;
 use super::world::World;
 
 /// Whether a join goes on after a match.
@@ -19,9 +21,9 @@ pub(super) enum Flow {
 #[derive(Clone, Debug)]
 pub(super) struct Cursor {
     /// The rows not looked at yet.
-    pub(super) rows: Range<usize>,
+    rows: Range<usize>,
     /// The origins of the rows chosen up to here.
-    pub(super) origins: Origins,
+    origins: Origins,
 }
 
 /// Which rows of each predicate of a body take part; without it, all do.
@@ -89,6 +91,62 @@ fn enter(world: &World<'_>, machine: &mut Machine, query: &Query, spans: Spans<'
         None => 0..query.atoms.get(depth).map_or(0, |atom| world.len(atom.predicate)),
     };
     machine.cursors.push(Cursor { rows, origins: 0 });
+}
+
+impl Machine {
+    /// Moves the innermost cursor to the next row that fits and binds its variables; gives the
+    /// origins up to here.
+    #[inline]
+    fn advance(
+        &mut self,
+        world: &World<'_>,
+        atom: &Atom,
+        trust: Origins,
+    ) -> Result<Option<Origins>, Stop> {
+        let Self { cursors, slots, budget, temporary, .. } = self;
+        let (above, cursor) = match cursors.as_mut_slice() {
+            [.., above, cursor] => (above.origins, cursor),
+            [cursor] => (0, cursor),
+            [] => return Ok(None),
+        };
+        let heaps = world.heaps(temporary);
+        for index in cursor.rows.by_ref() {
+            budget.charge_row(atom.terms.len())?;
+            let Some((terms, origins)) = world.row(atom.predicate, index) else { break };
+            if origins & !trust == 0 && fits(&atom.terms, terms, slots, heaps, budget)? {
+                cursor.origins = origins | above;
+                return Ok(Some(cursor.origins));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether a row is what the patterns say; binds variables on the way.
+#[inline]
+fn fits(
+    patterns: &[Pattern],
+    terms: &[Value],
+    slots: &mut [Value],
+    heaps: Heaps<'_>,
+    budget: &mut Budget,
+) -> Result<bool, Stop> {
+    for (pattern, term) in patterns.iter().zip(terms) {
+        let expected = match pattern {
+            Pattern::Is(value) => *value,
+            Pattern::Same(slot) => slots.get(*slot as usize).copied().unwrap_or_default(),
+            Pattern::Bind(slot) => {
+                if let Some(place) = slots.get_mut(*slot as usize) {
+                    *place = *term;
+                }
+                continue;
+            }
+        };
+        if !heaps.equal(expected, *term, budget)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether some conditions of a query hold; the first that does not ends the test.

@@ -1,10 +1,8 @@
 use super::budget::{Budget, Stop};
 use super::code::{Binary, Instr, Unary};
-use super::heap::{Heap, Heaps};
+use super::heap::Heap;
 use super::join::Cursor;
 use super::ops::{self, Made, TYPE};
-use super::program::{Atom, Pattern};
-use super::table::Origins;
 use super::value::{Class, Value};
 use super::world::World;
 
@@ -31,7 +29,8 @@ pub(super) struct Machine {
     pub(super) cursors: Vec<Cursor>,
     stack: Vec<Value>,
     frames: Vec<Frame>,
-    temporary: Heap,
+    /// Values computed by the expression at hand.
+    pub(super) temporary: Heap,
 }
 
 impl Default for Machine {
@@ -74,33 +73,6 @@ impl Machine {
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = value;
         }
-    }
-
-    /// Moves the innermost cursor to the next row that fits and binds its variables; gives the
-    /// origins up to here.
-    #[inline]
-    pub(super) fn advance(
-        &mut self,
-        world: &World<'_>,
-        atom: &Atom,
-        trust: Origins,
-    ) -> Result<Option<Origins>, Stop> {
-        let Self { cursors, slots, budget, temporary, .. } = self;
-        let (above, cursor) = match cursors.as_mut_slice() {
-            [.., above, cursor] => (above.origins, cursor),
-            [cursor] => (0, cursor),
-            [] => return Ok(None),
-        };
-        let heaps = world.heaps(temporary);
-        for index in cursor.rows.by_ref() {
-            budget.charge_row(atom.terms.len())?;
-            let Some((terms, origins)) = world.row(atom.predicate, index) else { break };
-            if origins & !trust == 0 && fits(&atom.terms, terms, slots, heaps, budget)? {
-                cursor.origins = origins | above;
-                return Ok(Some(cursor.origins));
-            }
-        }
-        Ok(None)
     }
 
     /// Whether an expression holds; a value that is no boolean is a fault.
@@ -295,31 +267,4 @@ impl Machine {
     fn pop(&mut self) -> Result<Value, Stop> {
         self.stack.pop().ok_or(TYPE)
     }
-}
-
-/// Whether a row is what the patterns say; binds variables on the way.
-#[inline]
-fn fits(
-    patterns: &[Pattern],
-    terms: &[Value],
-    slots: &mut [Value],
-    heaps: Heaps<'_>,
-    budget: &mut Budget,
-) -> Result<bool, Stop> {
-    for (pattern, term) in patterns.iter().zip(terms) {
-        let expected = match pattern {
-            Pattern::Is(value) => *value,
-            Pattern::Same(slot) => slots.get(*slot as usize).copied().unwrap_or_default(),
-            Pattern::Bind(slot) => {
-                if let Some(place) = slots.get_mut(*slot as usize) {
-                    *place = *term;
-                }
-                continue;
-            }
-        };
-        if !heaps.equal(expected, *term, budget)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
