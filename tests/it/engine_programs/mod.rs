@@ -69,6 +69,28 @@ impl Generated {
         Biscuit::from(token.unwrap().to_vec().unwrap(), root.public()).unwrap()
     }
 
+    /// The same program with each query of a check or a policy as a rule beside it.
+    ///
+    /// Biscuit stops a query at the first binding that settles it, but it runs a rule on every
+    /// binding: so this one fails if any binding of any query does.
+    pub(crate) fn probing(&self) -> Self {
+        let blocks = self.blocks.iter().map(|block| {
+            let queries = block.checks.iter().flat_map(|check| check.queries.clone());
+            let rules = block.rules.iter().cloned().chain(queries).collect();
+            Block { rules, ..block.clone() }
+        });
+        let checks = self.policy.checks.iter().flat_map(|check| check.queries.clone());
+        let policies = self.policy.policies.iter().flat_map(|policy| policy.queries.clone());
+        let rules = self.policy.rules.iter().cloned().chain(checks).chain(policies).collect();
+        Self {
+            blocks: blocks.collect(),
+            keys: self.keys.iter().map(|pair| KeyPair::from(&pair.private())).collect(),
+            policy: PolicyCode { rules, ..self.policy.clone() },
+            facts: self.facts.clone(),
+            rng: self.rng.clone(),
+        }
+    }
+
     /// The request's facts in another order.
     pub(crate) fn shuffled(&mut self) -> Vec<Fact> {
         let mut facts = self.facts.clone();
