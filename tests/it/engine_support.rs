@@ -48,6 +48,13 @@ fn block_of(block: &schema::Block, external_key: Option<PublicKey>, shared: &Sym
     }
 }
 
+/// A first-party block that `code` writes down.
+pub(crate) fn block_of_code(code: &str) -> Block {
+    let PolicyCode { facts, rules, checks, policies } = policy_of(code);
+    assert!(policies.is_empty());
+    Block { facts, rules, checks, ..Block::default() }
+}
+
 /// The authorizer side that `code` writes down.
 pub(crate) fn policy_of(code: &str) -> PolicyCode {
     let authorizer = AuthorizerBuilder::new().code(code).unwrap().build_unauthenticated().unwrap();
@@ -108,6 +115,8 @@ pub(crate) enum Answer {
     Error(String),
     /// The token could not be loaded.
     Refused(String),
+    /// The engine's bound on derived facts was reached.
+    TooComplex,
 }
 
 impl Answer {
@@ -130,6 +139,7 @@ pub(crate) fn engine(blocks: &[Block], policy: &PolicyCode, facts: &[Fact]) -> A
     let evaluation = match program.evaluate(facts, STEPS) {
         Ok(evaluation) => evaluation,
         Err(EvaluationError::Expression(error)) => return Answer::Error(error.to_string()),
+        Err(EvaluationError::TooComplex) => return Answer::TooComplex,
         Err(error) => panic!("{error}"),
     };
     let failed = evaluation.failed_checks().iter();

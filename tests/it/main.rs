@@ -1,11 +1,5 @@
 //! Integration tests: one binary, modules named by what they claim.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "helpers of tests are not marked as tests, and end a test as they like"
-)]
+
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -68,6 +68,12 @@ impl Budget {
         self.charge((bytes / TEXT_BYTES_PER_STEP) as u64)
     }
 
+    /// Takes what looking at a row of `terms` costs.
+    #[inline]
+    pub(super) fn charge_row(&mut self, terms: usize) -> Result<(), Stop> {
+        self.charge(1 + (terms / ELEMENTS_PER_STEP) as u64)
+    }
+
     /// Takes what looking at `count` elements costs.
     #[inline]
     pub(super) fn charge_elements(&mut self, count: usize) -> Result<(), Stop> {

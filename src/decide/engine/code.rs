@@ -92,3 +92,11 @@ pub(super) enum Binary {
     /// `.get()`
     Get,
 }
+
+impl Binary {
+    /// Whether its result may be content that needs a place.
+    #[inline]
+    pub(super) fn builds(self) -> bool {
+        matches!(self, Binary::Add | Binary::Union | Binary::Intersection)
+    }
+}

@@ -168,6 +168,7 @@ impl Compiler {
 
     fn finish(mut self) -> Program {
         self.grow_tables();
+        self.constants.seal();
         let (rules, recursive) = order(self.rules, self.tables.len());
         Program {
             constants: self.constants,

@@ -67,6 +67,9 @@ pub enum CompileFault {
     /// The token holds more regular expressions than the limit.
     #[error("too many regular expressions")]
     TooManyRegexes,
+    /// A body has more variables than any query needs.
+    #[error("too many variables")]
+    TooManyVariables,
     /// The program has more symbols than the engine can number.
     #[error("too many symbols")]
     TooManySymbols,

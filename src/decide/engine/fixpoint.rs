@@ -30,7 +30,9 @@ pub(super) fn derive(program: &Program, scratch: &mut Scratch) -> Result<(), Sto
     let mut old = vec![0; scratch.tables.len()];
     loop {
         let known = lengths(program, scratch);
+        scratch.machine.budget.charge_elements(known.len())?;
         for rule in rounds {
+            scratch.machine.budget.charge_row(rule.query.atoms.len())?;
             for spans in changed(rule, &old, &known) {
                 run(program, scratch, rule, Some(&spans))?;
                 take_in(program, scratch, rule.head, &mut room)?;
@@ -88,7 +90,7 @@ fn run(
     derived.origins.clear();
     let world = World { program, request: heap, tables };
     join(&world, machine, &rule.query, spans, |machine, origins| {
-        machine.budget.charge(1)?;
+        machine.budget.charge_row(rule.terms.len())?;
         derived.origins.push(origins | rule.origin);
         derived.terms.extend(rule.terms.iter().map(|term| match term {
             HeadTerm::Is(value) => *value,
@@ -137,7 +139,7 @@ fn holds(
     budget: &mut Budget,
 ) -> Result<bool, Stop> {
     for (row, from) in table.rows() {
-        budget.charge(1)?;
+        budget.charge_row(terms.len())?;
         if from == origins && equal(row, terms, heaps, budget)? {
             return Ok(true);
         }

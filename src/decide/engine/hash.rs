@@ -66,11 +66,6 @@ impl Hasher for Keyed {
     }
 
     #[inline]
-    fn write_u64(&mut self, word: u64) {
-        self.mix(word);
-    }
-
-    #[inline]
     fn finish(&self) -> u64 {
         self.state ^ (self.state >> 29)
     }

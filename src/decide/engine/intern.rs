@@ -32,6 +32,12 @@ impl Constants {
         }
     }
 
+    /// Lets go of what only the compiler needs.
+    pub(super) fn seal(&mut self) {
+        self.blobs = HashMap::new();
+        self.lists = HashMap::new();
+    }
+
     /// The reference of `text`, if the program contains it.
     #[inline]
     pub(super) fn find_text(&self, text: &str) -> Option<Ref> {

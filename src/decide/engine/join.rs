@@ -1,6 +1,7 @@
 use std::ops::Range;
 
-use super::budget::Stop;
+use super::budget::{Budget, Stop};
+use super::heap::Heaps;
 use super::machine::Machine;
 use super::program::{Atom, Pattern, Query};
 use super::table::Origins;
@@ -19,6 +20,7 @@ pub(super) enum Flow {
 /// Where a join stands in the rows of one predicate.
 #[derive(Clone, Debug)]
 pub(super) struct Cursor {
+    /// The rows not looked at yet.
     rows: Range<usize>,
     /// The origins of the rows chosen up to here.
     origins: Origins,
@@ -58,7 +60,7 @@ pub(super) fn join(
     while let Some(depth) = machine.cursors.len().checked_sub(1) {
         let Some(atom) = query.atoms.get(depth) else { break };
         doubt = doubt.filter(|(at, _)| *at < depth);
-        let Some(origins) = advance(world, machine, atom, query.trust)? else {
+        let Some(origins) = machine.advance(world, atom, query.trust)? else {
             machine.cursors.pop();
             continue;
         };
@@ -91,51 +93,56 @@ fn enter(world: &World<'_>, machine: &mut Machine, query: &Query, spans: Spans<'
     machine.cursors.push(Cursor { rows, origins: 0 });
 }
 
-/// Moves to the next row that fits and binds its variables; gives the origins up to here.
-#[inline]
-fn advance(
-    world: &World<'_>,
-    machine: &mut Machine,
-    atom: &Atom,
-    trust: Origins,
-) -> Result<Option<Origins>, Stop> {
-    let above = match machine.cursors.as_slice() {
-        [.., above, _] => above.origins,
-        _ => 0,
-    };
-    loop {
-        let Some(index) = machine.cursors.last_mut().and_then(|cursor| cursor.rows.next()) else {
-            return Ok(None);
+impl Machine {
+    /// Moves the innermost cursor to the next row that fits and binds its variables; gives the
+    /// origins up to here.
+    #[inline]
+    fn advance(
+        &mut self,
+        world: &World<'_>,
+        atom: &Atom,
+        trust: Origins,
+    ) -> Result<Option<Origins>, Stop> {
+        let Self { cursors, slots, budget, temporary, .. } = self;
+        let (above, cursor) = match cursors.as_mut_slice() {
+            [.., above, cursor] => (above.origins, cursor),
+            [cursor] => (0, cursor),
+            [] => return Ok(None),
         };
-        machine.budget.charge(1)?;
-        let Some((terms, origins)) = world.row(atom.predicate, index) else { return Ok(None) };
-        if origins & !trust == 0 && fits(world, machine, &atom.terms, terms)? {
-            let origins = origins | above;
-            if let Some(cursor) = machine.cursors.last_mut() {
-                cursor.origins = origins;
+        let heaps = world.heaps(temporary);
+        for index in cursor.rows.by_ref() {
+            budget.charge_row(atom.terms.len())?;
+            let Some((terms, origins)) = world.row(atom.predicate, index) else { break };
+            if origins & !trust == 0 && fits(&atom.terms, terms, slots, heaps, budget)? {
+                cursor.origins = origins | above;
+                return Ok(Some(cursor.origins));
             }
-            return Ok(Some(origins));
         }
+        Ok(None)
     }
 }
 
+/// Whether a row is what the patterns say; binds variables on the way.
 #[inline]
 fn fits(
-    world: &World<'_>,
-    machine: &mut Machine,
     patterns: &[Pattern],
     terms: &[Value],
+    slots: &mut [Value],
+    heaps: Heaps<'_>,
+    budget: &mut Budget,
 ) -> Result<bool, Stop> {
     for (pattern, term) in patterns.iter().zip(terms) {
-        let fits = match pattern {
-            Pattern::Is(value) => machine.equal(world, *value, *term)?,
-            Pattern::Same(slot) => machine.equal(world, machine.slot(*slot), *term)?,
+        let expected = match pattern {
+            Pattern::Is(value) => *value,
+            Pattern::Same(slot) => slots.get(*slot as usize).copied().unwrap_or_default(),
             Pattern::Bind(slot) => {
-                machine.bind(*slot, *term);
-                true
+                if let Some(place) = slots.get_mut(*slot as usize) {
+                    *place = *term;
+                }
+                continue;
             }
         };
-        if !fits {
+        if !heaps.equal(expected, *term, budget)? {
             return Ok(false);
         }
     }

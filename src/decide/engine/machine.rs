@@ -1,5 +1,5 @@
 use super::budget::{Budget, Stop};
-use super::code::Instr;
+use super::code::{Binary, Instr, Unary};
 use super::heap::Heap;
 use super::join::Cursor;
 use super::ops::{self, Made, TYPE};
@@ -29,7 +29,8 @@ pub(super) struct Machine {
     pub(super) cursors: Vec<Cursor>,
     stack: Vec<Value>,
     frames: Vec<Frame>,
-    temporary: Heap,
+    /// Values computed by the expression at hand.
+    pub(super) temporary: Heap,
 }
 
 impl Default for Machine {
@@ -74,22 +75,39 @@ impl Machine {
         }
     }
 
-    /// Whether two values that may be computed ones are equal.
-    #[inline]
-    pub(super) fn equal(&mut self, world: &World<'_>, a: Value, b: Value) -> Result<bool, Stop> {
-        if a == b {
-            return Ok(true);
-        }
-        let heaps = world.heaps(&self.temporary);
-        heaps.equal(a, b, &mut self.budget)
-    }
-
     /// Whether an expression holds; a value that is no boolean is a fault.
     #[inline]
     pub(super) fn holds(&mut self, world: &World<'_>, code: &[Instr]) -> Result<bool, Stop> {
-        match self.evaluate(world, code)? {
+        // Most conditions compare a variable with a constant; they need no stack.
+        let value = match code {
+            [a, b, Instr::Binary(op)] if !op.builds() => match (self.operand(a), self.operand(b)) {
+                (Some(a), Some(b)) => {
+                    self.budget.charge(code.len() as u64)?;
+                    match ops::immediate(*op, a, b) {
+                        Some(value) => value,
+                        None => {
+                            let heaps = world.heaps(&self.temporary);
+                            ops::binary(*op, a, b, heaps, &mut self.budget)?
+                        }
+                    }
+                }
+                _ => self.evaluate(world, code)?,
+            },
+            _ => self.evaluate(world, code)?,
+        };
+        match value {
             Value::Bool(holds) => Ok(holds),
             _ => Err(TYPE),
+        }
+    }
+
+    /// The value that an instruction pushes, if that is all it does.
+    #[inline]
+    fn operand(&self, instr: &Instr) -> Option<Value> {
+        match instr {
+            Instr::Push(value) => Some(*value),
+            Instr::Load(slot) => Some(self.slot(*slot)),
+            _ => None,
         }
     }
 
@@ -116,16 +134,21 @@ impl Machine {
         match instr {
             Instr::Push(value) => self.stack.push(value),
             Instr::Load(slot) => self.stack.push(self.slot(slot)),
+            Instr::Unary(Unary::TypeOf) => {
+                let name = self.pop()?.type_name();
+                self.keep(Made::Name(name))?;
+            }
             Instr::Unary(op) => {
                 let value = self.pop()?;
-                let made = ops::unary(op, value, world.heaps(&self.temporary))?;
-                self.keep(made)?;
+                let value = ops::unary(op, value, world.heaps(&self.temporary))?;
+                self.stack.push(value);
             }
             Instr::Binary(op) => {
                 let (b, a) = (self.pop()?, self.pop()?);
-                let heaps = world.heaps(&self.temporary);
-                let made = ops::binary(op, a, b, heaps, &mut self.budget)?;
-                self.keep(made)?;
+                match ops::immediate(op, a, b) {
+                    Some(value) => self.stack.push(value),
+                    None => self.binary(world, op, a, b)?,
+                }
             }
             Instr::Match(regex) => {
                 let Value::Str(text) = self.pop()? else { return Err(TYPE) };
@@ -215,22 +238,32 @@ impl Machine {
         None
     }
 
-    /// Puts what an operation made on the stack.
-    #[inline]
-    fn keep(&mut self, made: Made) -> Result<(), Stop> {
-        let value = match made {
-            Made::Value(value) => value,
-            Made::Name(name) => Value::Str(self.temporary.push_text(name).ok_or(Stop::Budget)?),
-            Made::Text(text) => Value::Str(self.temporary.push_text(&text).ok_or(Stop::Budget)?),
-            Made::Set(items) => Value::Set(self.temporary.push_items(&items).ok_or(Stop::Budget)?),
-        };
-        if self.temporary.size_bytes() > TEMPORARY_BYTES_MAX {
-            return Err(Stop::Budget);
+    fn binary(&mut self, world: &World<'_>, op: Binary, a: Value, b: Value) -> Result<(), Stop> {
+        let heaps = world.heaps(&self.temporary);
+        if let Some(made) = ops::building(op, a, b, heaps, &mut self.budget)? {
+            return self.keep(made);
         }
+        let value = ops::binary(op, a, b, heaps, &mut self.budget)?;
         self.stack.push(value);
         Ok(())
     }
 
+    /// Gives what an operation made a place, and pushes it.
+    fn keep(&mut self, made: Made) -> Result<(), Stop> {
+        let heap = &mut self.temporary;
+        let value = match made {
+            Made::Name(name) => heap.push_text(name).map(Value::Str),
+            Made::Text(text) => heap.push_text(&text).map(Value::Str),
+            Made::Set(items) => heap.push_items(&items).map(Value::Set),
+        };
+        self.stack.push(value.ok_or(Stop::Budget)?);
+        if self.temporary.size_bytes() > TEMPORARY_BYTES_MAX {
+            return Err(Stop::Budget);
+        }
+        Ok(())
+    }
+
+    #[inline]
     fn pop(&mut self) -> Result<Value, Stop> {
         self.stack.pop().ok_or(TYPE)
     }

@@ -22,6 +22,32 @@
 //!   parse or are too large (Biscuit takes an invalid one for one that never matches), unbound
 //!   variables, malformed expressions and variables in constants.
 //!
+//! # Example
+//! ```
+//! use biscuit_auth::builder::{Check, Policy, Rule};
+//! use hardtack::decide::engine::{PolicyCode, Program, TermRef};
+//! use hardtack::model::{Block, limits};
+//!
+//! let authority = Block {
+//!     rules: vec![Rule::try_from("granted(0) <- call(\"crm\", $tool)")?],
+//!     checks: vec![Check::try_from("check if depth($d), $d <= 3")?],
+//!     ..Block::default()
+//! };
+//! let policy = PolicyCode {
+//!     policies: vec![Policy::try_from("allow if granted($i)")?],
+//!     ..PolicyCode::default()
+//! };
+//! let program = Program::compile(&[authority], &policy)?;
+//!
+//! let mut request = program.request();
+//! request.add("call", &[TermRef::Str("crm"), TermRef::Str("get_account")]);
+//! request.add("depth", &[TermRef::Int(1)]);
+//! let evaluation = request.evaluate(limits::EVALUATION_STEPS_MAX)?;
+//! assert!(evaluation.failed_checks().is_empty());
+//! assert_eq!(evaluation.authority_integers("granted").next(), Some(0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Where it stands
 //! `verify` hands over blocks, `decide` adds the request and reads the [`Evaluation`]. Nothing
 //! here reads a clock or does I/O.
@@ -47,6 +73,8 @@ mod regexes;
 mod request;
 mod scratch;
 mod table;
+#[cfg(test)]
+mod tests;
 mod trust;
 mod value;
 mod world;

@@ -1,7 +1,5 @@
 //! What each operation gives for each pair of types.
 
-use std::cmp::Ordering;
-
 use super::budget::{Budget, Stop};
 use super::code::{Binary, Unary};
 use super::error::ExpressionError;
@@ -11,10 +9,11 @@ use super::value::Value;
 /// The fault of an operation that does not take its operands' types.
 pub(super) const TYPE: Stop = Stop::Fault(ExpressionError::Type);
 
-/// What an operation made: a value that exists, or content that needs a place first.
+/// How many times what comparing text costs searching in it does.
+const SEARCH_WEIGHT: usize = 4;
+
+/// Content that an operation made and that needs a place.
 pub(super) enum Made {
-    /// A value.
-    Value(Value),
     /// The name of a type.
     Name(&'static str),
     /// New text.
@@ -23,17 +22,10 @@ pub(super) enum Made {
     Set(Vec<Value>),
 }
 
-impl From<bool> for Made {
-    fn from(value: bool) -> Self {
-        Made::Value(Value::Bool(value))
-    }
-}
-
 /// Applies a unary operation.
-pub(super) fn unary(op: Unary, value: Value, heaps: Heaps<'_>) -> Result<Made, Stop> {
+pub(super) fn unary(op: Unary, value: Value, heaps: Heaps<'_>) -> Result<Value, Stop> {
     let length = match (op, value) {
-        (Unary::Negate, Value::Bool(value)) => return Ok((!value).into()),
-        (Unary::TypeOf, value) => return Ok(Made::Name(value.type_name())),
+        (Unary::Negate, Value::Bool(value)) => return Ok(Value::Bool(!value)),
         (Unary::Length, Value::Str(text)) => heaps.text(text).len(),
         (Unary::Length, Value::Bytes(bytes)) => heaps.bytes(bytes).len(),
         (Unary::Length, Value::Set(items) | Value::Array(items)) => heaps.items(items).len(),
@@ -41,60 +33,76 @@ pub(super) fn unary(op: Unary, value: Value, heaps: Heaps<'_>) -> Result<Made, S
         _ => return Err(TYPE),
     };
     let length = i64::try_from(length).map_err(|_| Stop::Fault(ExpressionError::Overflow))?;
-    Ok(Made::Value(Value::Int(length)))
+    Ok(Value::Int(length))
 }
 
-/// Applies a binary operation.
+/// Applies a binary operation to values that need no look at a heap, if that is enough.
+#[inline]
+pub(super) fn immediate(op: Binary, a: Value, b: Value) -> Option<Value> {
+    let order = match (a, b) {
+        (Value::Int(a), Value::Int(b)) => a.cmp(&b),
+        (Value::Date(a), Value::Date(b)) => a.cmp(&b),
+        _ => return None,
+    };
+    Some(Value::Bool(match op {
+        Binary::LessThan => order.is_lt(),
+        Binary::GreaterThan => order.is_gt(),
+        Binary::LessOrEqual => order.is_le(),
+        Binary::GreaterOrEqual => order.is_ge(),
+        Binary::Equal | Binary::HeterogeneousEqual => order.is_eq(),
+        Binary::NotEqual | Binary::HeterogeneousNotEqual => order.is_ne(),
+        _ => return None,
+    }))
+}
+
+/// Applies a binary operation whose result is a value that exists.
 pub(super) fn binary(
     op: Binary,
     a: Value,
     b: Value,
     heaps: Heaps<'_>,
     budget: &mut Budget,
-) -> Result<Made, Stop> {
-    match op {
-        Binary::LessThan => Ok(ordered(a, b)?.is_lt().into()),
-        Binary::GreaterThan => Ok(ordered(a, b)?.is_gt().into()),
-        Binary::LessOrEqual => Ok(ordered(a, b)?.is_le().into()),
-        Binary::GreaterOrEqual => Ok(ordered(a, b)?.is_ge().into()),
-        Binary::Equal | Binary::NotEqual if a.rank() != b.rank() => Err(TYPE),
-        Binary::Equal | Binary::HeterogeneousEqual => Ok(heaps.equal(a, b, budget)?.into()),
-        Binary::NotEqual | Binary::HeterogeneousNotEqual => {
-            Ok((!heaps.equal(a, b, budget)?).into())
-        }
-        Binary::Contains => Ok(contains(a, b, heaps, budget)?.into()),
-        Binary::Prefix | Binary::Suffix => Ok(affix(op, a, b, heaps, budget)?.into()),
+) -> Result<Value, Stop> {
+    let holds = match op {
+        Binary::Equal | Binary::NotEqual if a.rank() != b.rank() => return Err(TYPE),
+        Binary::Equal | Binary::HeterogeneousEqual => heaps.equal(a, b, budget)?,
+        Binary::NotEqual | Binary::HeterogeneousNotEqual => !heaps.equal(a, b, budget)?,
+        Binary::Contains => contains(a, b, heaps, budget)?,
+        Binary::Prefix | Binary::Suffix => affix(op, a, b, heaps, budget)?,
         Binary::And | Binary::Or => match (a, b) {
-            (Value::Bool(a), Value::Bool(b)) => {
-                Ok((if op == Binary::And { a & b } else { a | b }).into())
-            }
-            _ => Err(TYPE),
+            (Value::Bool(a), Value::Bool(b)) if op == Binary::And => a & b,
+            (Value::Bool(a), Value::Bool(b)) => a | b,
+            _ => return Err(TYPE),
         },
-        Binary::Intersection | Binary::Union => match (a, b) {
-            (Value::Set(a), Value::Set(b)) => {
-                let (a, b) = (heaps.items(a), heaps.items(b));
-                Ok(Made::Set(merge(a, b, op == Binary::Union, heaps, budget)?))
-            }
-            _ => Err(TYPE),
-        },
-        Binary::Get => get(a, b, heaps, budget),
-        Binary::Add => match (a, b) {
-            (Value::Str(a), Value::Str(b)) => concat(heaps.text(a), heaps.text(b), budget),
-            _ => arithmetic(op, a, b),
-        },
-        _ => arithmetic(op, a, b),
-    }
+        Binary::Get => return get(a, b, heaps, budget),
+        _ => return arithmetic(op, a, b),
+    };
+    Ok(Value::Bool(holds))
 }
 
-fn ordered(a: Value, b: Value) -> Result<Ordering, Stop> {
-    match (a, b) {
-        (Value::Int(a), Value::Int(b)) => Ok(a.cmp(&b)),
-        (Value::Date(a), Value::Date(b)) => Ok(a.cmp(&b)),
-        _ => Err(TYPE),
-    }
+/// Applies a binary operation whose result is new content, if the operands are of that sort.
+pub(super) fn building(
+    op: Binary,
+    a: Value,
+    b: Value,
+    heaps: Heaps<'_>,
+    budget: &mut Budget,
+) -> Result<Option<Made>, Stop> {
+    Ok(match (op, a, b) {
+        (Binary::Add, Value::Str(a), Value::Str(b)) => {
+            let (a, b) = (heaps.text(a), heaps.text(b));
+            budget.charge_text(a.len() + b.len())?;
+            Some(Made::Text([a, b].concat()))
+        }
+        (Binary::Union | Binary::Intersection, Value::Set(a), Value::Set(b)) => {
+            let (a, b) = (heaps.items(a), heaps.items(b));
+            Some(Made::Set(merge(a, b, op == Binary::Union, heaps, budget)?))
+        }
+        _ => None,
+    })
 }
 
-fn arithmetic(op: Binary, a: Value, b: Value) -> Result<Made, Stop> {
+fn arithmetic(op: Binary, a: Value, b: Value) -> Result<Value, Stop> {
     let (Value::Int(a), Value::Int(b)) = (a, b) else { return Err(TYPE) };
     let result = match op {
         Binary::Add => a.checked_add(b),
@@ -107,19 +115,15 @@ fn arithmetic(op: Binary, a: Value, b: Value) -> Result<Made, Stop> {
         Binary::BitwiseXor => Some(a ^ b),
         _ => return Err(TYPE),
     };
-    result.map(|int| Made::Value(Value::Int(int))).ok_or(Stop::Fault(ExpressionError::Overflow))
-}
-
-fn concat(a: &str, b: &str, budget: &mut Budget) -> Result<Made, Stop> {
-    budget.charge_text(a.len() + b.len())?;
-    Ok(Made::Text([a, b].concat()))
+    result.map(Value::Int).ok_or(Stop::Fault(ExpressionError::Overflow))
 }
 
 fn contains(a: Value, b: Value, heaps: Heaps<'_>, budget: &mut Budget) -> Result<bool, Stop> {
     match (a, b) {
         (Value::Str(a), Value::Str(b)) => {
             let (a, b) = (heaps.text(a), heaps.text(b));
-            budget.charge_text(a.len() + b.len())?;
+            // Searching looks at each byte more than once.
+            budget.charge_text(SEARCH_WEIGHT * (a.len() + b.len()))?;
             Ok(a.contains(b))
         }
         (Value::Set(a), Value::Set(b)) => {
@@ -168,7 +172,7 @@ fn entry(
     Ok(None)
 }
 
-fn get(a: Value, b: Value, heaps: Heaps<'_>, budget: &mut Budget) -> Result<Made, Stop> {
+fn get(a: Value, b: Value, heaps: Heaps<'_>, budget: &mut Budget) -> Result<Value, Stop> {
     let found = match (a, b) {
         (Value::Array(items), Value::Int(index)) => {
             usize::try_from(index).ok().and_then(|index| heaps.items(items).get(index).copied())
@@ -178,7 +182,7 @@ fn get(a: Value, b: Value, heaps: Heaps<'_>, budget: &mut Budget) -> Result<Made
         }
         _ => return Err(TYPE),
     };
-    Ok(Made::Value(found.unwrap_or(Value::Null)))
+    Ok(found.unwrap_or(Value::Null))
 }
 
 fn affix(

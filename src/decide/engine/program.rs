@@ -4,7 +4,6 @@ use biscuit_auth::builder::{CheckKind, PolicyKind};
 
 use super::code::Instr;
 use super::error::Origin;
-use super::hash::KeyedMap;
 use super::intern::Constants;
 use super::regexes::Regexes;
 use super::table::{Origins, Table};
@@ -32,7 +31,8 @@ pub struct Program {
 /// Numbers for the predicates that a program names, by name and arity.
 #[derive(Debug, Default)]
 pub(super) struct Predicates {
-    ids: KeyedMap<u64, usize>,
+    /// Arities and numbers of the predicates of each name, by the index of its text.
+    named: Vec<Vec<(usize, usize)>>,
     arities: Vec<usize>,
 }
 
@@ -40,28 +40,30 @@ impl Predicates {
     /// The number of a predicate, if the program names it; `name` is the index of its text.
     #[inline]
     pub(super) fn find(&self, name: usize, arity: usize) -> Option<usize> {
-        self.ids.get(&key(name, arity)?).copied()
+        let named = self.named.get(name)?;
+        named.iter().find(|(other, _)| *other == arity).map(|(_, id)| *id)
     }
 
     /// The number of a predicate, a new one if need be.
-    pub(super) fn insert(&mut self, name: usize, arity: usize) -> Option<usize> {
-        let next = self.arities.len();
-        let id = *self.ids.entry(key(name, arity)?).or_insert(next);
-        if id == next {
-            self.arities.push(arity);
+    pub(super) fn insert(&mut self, name: usize, arity: usize) -> usize {
+        if let Some(id) = self.find(name, arity) {
+            return id;
         }
-        Some(id)
+        let id = self.arities.len();
+        self.arities.push(arity);
+        if self.named.len() <= name {
+            self.named.resize_with(name + 1, Vec::new);
+        }
+        if let Some(named) = self.named.get_mut(name) {
+            named.push((arity, id));
+        }
+        id
     }
 
     /// The arity of each predicate, by number.
     pub(super) fn arities(&self) -> &[usize] {
         &self.arities
     }
-}
-
-fn key(name: usize, arity: usize) -> Option<u64> {
-    let (name, arity) = (u32::try_from(name).ok()?, u32::try_from(arity).ok()?);
-    Some(u64::from(name) << 32 | u64::from(arity))
 }
 
 /// A conjunction of predicates and conditions.

@@ -27,6 +27,9 @@ pub(super) struct Parts<'a> {
     pub(super) origin: Origin,
 }
 
+/// Variables of one body. They are looked up one by one, which is quick while they are few.
+const VARIABLES_MAX: usize = 128;
+
 /// Variables of a body, each with the predicate that binds it first; its slot is its place.
 type Variables = Vec<(String, usize)>;
 
@@ -34,7 +37,7 @@ impl Parts<'_> {
     /// The number of a predicate.
     pub(super) fn predicate(&mut self, name: &str, arity: usize) -> Result<usize, CompileFault> {
         let name = self.constants.text(name)?.index();
-        self.predicates.insert(name, arity).ok_or(CompileFault::TooManySymbols)
+        Ok(self.predicates.insert(name, arity))
     }
 
     /// Compiles the body of a rule and the terms of its head.
@@ -89,6 +92,9 @@ impl Parts<'_> {
             let place = known.unwrap_or(variables.len());
             let slot = u32::try_from(place).map_err(|_| CompileFault::TooManySymbols)?;
             if known.is_none() {
+                if variables.len() >= VARIABLES_MAX {
+                    return Err(CompileFault::TooManyVariables);
+                }
                 variables.push((name.to_owned(), depth));
                 terms.push(Pattern::Bind(slot));
             } else {

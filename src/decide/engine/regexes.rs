@@ -1,11 +1,20 @@
 use std::collections::HashMap;
 
-use regex::{Regex, RegexBuilder};
+use regex::{Error, Regex, RegexBuilder, bytes};
 
 use crate::model::limits::{REGEX_BYTES_MAX, REGEX_COMPILED_BYTES_MAX, TOKEN_REGEXES_MAX};
 
 use super::budget::{Budget, Stop};
 use super::error::{CompileFault, Origin};
+
+/// Compiled bytes that cost one step for each byte of text.
+const BYTES_PER_STEP: usize = 256;
+/// The factor between one limit that is tried and the next: each try costs a compilation.
+const SIZE_STEP: usize = 4;
+/// Bytes of text that the first look at a text counts for.
+const TEXT_BYTES_MIN: u64 = 16;
+/// Deepest nesting of groups in a pattern; the pattern's parser recurses.
+const GROUPS_MAX: u32 = 32;
 
 /// The regular expressions of a program, each compiled once.
 #[derive(Debug, Default)]
@@ -19,12 +28,9 @@ pub(super) struct Regexes {
 #[derive(Debug)]
 struct Weighed {
     regex: Regex,
-    /// Steps for each 64 bytes of text.
+    /// Steps for each byte of text.
     weight: u64,
 }
-
-/// The compiled size that counts as weight one.
-const LIGHT_BYTES: usize = 2 * 1024;
 
 impl Regexes {
     /// The number of `pattern`, compiled now if it is new.
@@ -55,29 +61,56 @@ impl Regexes {
         budget: &mut Budget,
     ) -> Result<bool, Stop> {
         let Some(weighed) = self.compiled.get(place as usize) else { return Ok(false) };
-        budget.charge((1 + text.len() as u64 / 64).saturating_mul(weighed.weight))?;
+        let length = TEXT_BYTES_MIN + text.len() as u64;
+        budget.charge(length.saturating_mul(weighed.weight))?;
         Ok(weighed.regex.is_match(text))
     }
 }
 
-/// Compiles under ever larger limits, so that the limit that suffices tells the weight.
+/// Compiles a pattern so that the time a match takes is known beforehand.
+///
+/// A lazily built automaton is fast on most texts and takes microseconds a byte on the texts that
+/// an attacker picks. So it is turned off: what is left simulates the pattern, and never takes more
+/// than the pattern's compiled size for each byte.
 fn compile(pattern: &str) -> Result<Weighed, CompileFault> {
-    let mut size = LIGHT_BYTES;
-    let mut weight = 1;
+    let size = size(pattern)?;
+    let regex = RegexBuilder::new(pattern)
+        .size_limit(REGEX_COMPILED_BYTES_MAX)
+        .dfa_size_limit(0)
+        .nest_limit(GROUPS_MAX)
+        .build()
+        .map_err(|error| fault(&error))?;
+    Ok(Weighed { regex, weight: (size / BYTES_PER_STEP) as u64 })
+}
+
+/// The compiled size of a pattern, as the first of ever larger limits that suffices.
+///
+/// Unicode classes are measured as their ASCII part: they compile to large tables of which a match
+/// looks at one entry. Where a pattern has no ASCII meaning, it is measured as it is.
+fn size(pattern: &str) -> Result<usize, CompileFault> {
+    let mut unicode = false;
+    let mut size = 2 * BYTES_PER_STEP;
     loop {
-        let built = RegexBuilder::new(pattern)
+        let built = bytes::RegexBuilder::new(pattern)
+            .unicode(unicode)
             .size_limit(size)
-            .dfa_size_limit(REGEX_COMPILED_BYTES_MAX * 4)
-            .nest_limit(32)
+            .dfa_size_limit(0)
+            .nest_limit(GROUPS_MAX)
             .build();
         match built {
-            Ok(regex) => return Ok(Weighed { regex, weight }),
-            Err(regex::Error::CompiledTooBig(_)) if size < REGEX_COMPILED_BYTES_MAX => {
-                size *= 2;
-                weight *= 2;
+            Ok(_) => return Ok(size),
+            Err(Error::CompiledTooBig(_)) if size < REGEX_COMPILED_BYTES_MAX => {
+                size = (size * SIZE_STEP).min(REGEX_COMPILED_BYTES_MAX);
             }
-            Err(regex::Error::CompiledTooBig(_)) => return Err(CompileFault::RegexTooLarge),
-            Err(_) => return Err(CompileFault::RegexInvalid),
+            Err(Error::Syntax(_)) if !unicode => unicode = true,
+            Err(error) => return Err(fault(&error)),
         }
+    }
+}
+
+fn fault(error: &Error) -> CompileFault {
+    match error {
+        Error::CompiledTooBig(_) => CompileFault::RegexTooLarge,
+        _ => CompileFault::RegexInvalid,
     }
 }

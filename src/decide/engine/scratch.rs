@@ -36,6 +36,7 @@ pub(super) struct Derived {
 }
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "buffers move in and out boxed; unboxing would copy them")]
     static FREE: RefCell<Vec<Box<Scratch>>> = const { RefCell::new(Vec::new()) };
 }
 
