@@ -111,7 +111,7 @@ proptest! {
         for grant in back.iter().chain(&queries) {
             prop_assert_eq!(grants_from_json(grant.to_string().as_bytes()).unwrap(), vec![grant.clone()]);
         }
-        prop_assert_eq!(within_any(&back, &[grant.clone()]), Ok(()), "{}", back[0]);
+        prop_assert_eq!(within_any(&back, std::slice::from_ref(&grant)), Ok(()), "{}", back[0]);
     }
 
     #[test]
