@@ -34,3 +34,6 @@ pub mod authority;
 
 #[cfg(feature = "server")]
 pub mod config;
+
+#[cfg(feature = "cli")]
+pub mod cli;

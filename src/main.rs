@@ -1,14 +1,17 @@
 //! The `hardtack` command.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its caller")]
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use hardtack::authority::{Authority, router, serve};
-use hardtack::config::{Clock, DataDir, Entropy, InitOptions, SystemClock};
+use hardtack::cli::demo;
+use hardtack::config::{Clock, DataDir, Entropy, InitOptions, SystemClock, env};
 use hardtack::vocabulary::grant::grants_from_json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -30,6 +33,15 @@ enum Command {
         #[arg(long)]
         listen: Option<SocketAddr>,
     },
+    /// Tell a support case by real calls: one authority, three gateways, a few agents and a thief
+    Demo {
+        /// One JSON object a step
+        #[arg(long)]
+        json: bool,
+        /// Expect something else of this step, to see it noticed
+        #[arg(long, hide = true)]
+        expect_otherwise: Option<usize>,
+    },
     /// Run the authority of a data directory
     Serve {
         dir: PathBuf,
@@ -38,9 +50,23 @@ enum Command {
     },
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Args::parse().command {
+        Command::Demo { json, expect_otherwise } => {
+            let mut out = std::io::stdout();
+            let in_colour = out.is_terminal() && !env::no_color();
+            let options = demo::Options { json, in_colour, expect_otherwise };
+            let as_expected = demo::run(&options, &mut out)?;
+            Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        command => authority(command).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+#[tokio::main]
+async fn authority(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Demo { .. } => Ok(()),
         Command::Init { dir, grants, listen } => {
             let ceiling = match grants {
                 Some(path) => {

@@ -1,11 +1,12 @@
-//! What an authority runs on: its data directory, its settings, the clock and the random source.
+//! What an authority runs on: its data directory, its settings, the environment, the clock and the
+//! random source.
 //!
-//! The only module that reads files of settings or keys, and the only one that reads the system's
-//! clock.
+//! The only module that reads files of settings or keys, the environment, or the system's clock.
 
 mod clock;
 mod data_dir;
 mod entropy;
+pub mod env;
 mod files;
 mod settings;
 

@@ -1,0 +1,160 @@
+//! What the reader sees: headings, a table that grows row by row, and the verdict.
+
+use std::io::Write;
+
+use anyhow::Context;
+use serde_json::json;
+
+use super::Options;
+use super::layout::{Ink, WIDTH, table_row, wrapped};
+use super::row::{Outcome, Row};
+
+/// Prints steps as they happen, and keeps count.
+pub(super) struct Report<'a> {
+    out: &'a mut dyn Write,
+    options: Options,
+    steps: usize,
+    unexpected: usize,
+    micros: Vec<u64>,
+}
+
+impl<'a> Report<'a> {
+    /// A report without steps.
+    pub(super) fn new(options: &Options, out: &'a mut dyn Write) -> Self {
+        Self { out, options: options.clone(), steps: 0, unexpected: 0, micros: Vec::new() }
+    }
+
+    /// Opens a chapter. Machines skip it.
+    pub(super) fn chapter(&mut self, title: &str, words: &str) -> anyhow::Result<()> {
+        if self.options.json {
+            return Ok(());
+        }
+        self.line("")?;
+        self.ink(Ink::Bold, title)?;
+        for line in wrapped(words, WIDTH) {
+            self.line(&line)?;
+        }
+        self.line("")
+    }
+
+    /// The head of the table. Machines skip it.
+    pub(super) fn table_head(&mut self) -> anyhow::Result<()> {
+        if self.options.json {
+            return Ok(());
+        }
+        let head = table_row(["#", "call", "by", "outcome", "why", "µs"].map(|cell| vec![cell]));
+        head.iter().try_for_each(|line| self.ink(Ink::Dim, line))
+    }
+
+    /// A step, compared with what was expected of it.
+    pub(super) fn step(&mut self, mut row: Row) -> anyhow::Result<()> {
+        self.steps += 1;
+        if self.options.expect_otherwise == Some(self.steps) {
+            row.expected = format!("anything but {}", row.expected);
+        }
+        let row = row.judged(self.steps);
+        self.unexpected += usize::from(!row.as_expected);
+        self.micros.extend(row.micros);
+        match self.options.json {
+            true => self.line(&serde_json::to_string(&row)?)?,
+            false => self.table(&row)?,
+        }
+        self.out.flush().context("cannot write")
+    }
+
+    /// The verdict: whether every step was as expected.
+    pub(super) fn end(mut self, records: u64, total_micros: u64) -> anyhow::Result<bool> {
+        let Self { steps, unexpected, .. } = self;
+        let as_expected = steps - unexpected;
+        self.micros.sort_unstable();
+        let median = self.micros.get(self.micros.len() / 2).copied().unwrap_or_default();
+        if self.options.json {
+            let summary = json!({ "steps": steps, "as_expected": as_expected, "records": records,
+                "median_micros": median, "total_millis": total_micros / 1000 });
+            self.line(&json!({ "summary": summary }).to_string())?;
+            return Ok(unexpected == 0);
+        }
+        let (seconds, hundredths) = (total_micros / 1_000_000, total_micros / 10_000 % 100);
+        self.line("")?;
+        let (ink, verdict) = match unexpected {
+            0 => (Ink::Green, format!("All {steps} steps went as expected.")),
+            n => (Ink::Red, format!("{n} of {steps} steps did not go as expected.")),
+        };
+        self.ink(ink, &verdict)?;
+        self.line(&format!(
+            "{records} decisions recorded. A decision took {median} µs at the median, everything \
+             {seconds}.{hundredths:02} s."
+        ))?;
+        self.out.flush().context("cannot write")?;
+        Ok(unexpected == 0)
+    }
+
+    fn table(&mut self, row: &Row) -> anyhow::Result<()> {
+        let number = row.step.to_string();
+        let micros = row.micros.map(|micros| micros.to_string()).unwrap_or_default();
+        let outcome = row.outcome.to_string();
+        let why = reasons(row);
+        let lines = table_row([
+            vec![&number],
+            vec![&row.call, &row.with],
+            vec![row.by],
+            vec![&outcome],
+            why.iter().map(String::as_str).collect(),
+            vec![&micros],
+        ]);
+        let ink = match row.outcome {
+            Outcome::Allow | Outcome::Done | Outcome::Whole => Ink::Green,
+            Outcome::Deny(_) | Outcome::Refused(_) | Outcome::Broken => Ink::Red,
+        };
+        for (i, line) in lines.iter().enumerate() {
+            match line.split_once(&outcome).filter(|_| i == 0 && self.options.in_colour) {
+                Some((before, after)) => {
+                    self.line(&format!("{before}{}{after}", ink.on(&outcome)))?;
+                }
+                None if i == 0 => self.line(line)?,
+                None => self.ink(Ink::Dim, line)?,
+            }
+        }
+        for fault in faults(row) {
+            self.ink(Ink::Yellow, &format!("    ! {fault}"))?;
+        }
+        Ok(())
+    }
+
+    fn ink(&mut self, ink: Ink, text: &str) -> anyhow::Result<()> {
+        match self.options.in_colour {
+            true => self.line(&ink.on(text)),
+            false => self.line(text),
+        }
+    }
+
+    fn line(&mut self, text: &str) -> anyhow::Result<()> {
+        writeln!(self.out, "{text}").context("cannot write")
+    }
+}
+
+/// Why a step came out as it did, a paragraph each.
+fn reasons(row: &Row) -> Vec<String> {
+    let mut reasons = vec![match &row.code {
+        Some(code) => format!("{code}: {}", row.why),
+        None => row.why.clone(),
+    }];
+    if let (Some(check), Some(block)) = (&row.check, row.block) {
+        reasons.push(format!("block {block}: {check}"));
+    }
+    reasons.extend(row.hint.iter().map(|hint| format!("hint: {hint}")));
+    reasons
+}
+
+/// What was not as expected.
+fn faults(row: &Row) -> Vec<String> {
+    if row.as_expected {
+        return Vec::new();
+    }
+    let found = row.code.clone().unwrap_or_else(|| row.outcome.to_string());
+    let mut faults = row.faults.clone();
+    if found != row.expected {
+        faults.insert(0, format!("expected {}, got {found}", row.expected));
+    }
+    faults
+}

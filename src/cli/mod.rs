@@ -1,0 +1,3 @@
+//! The `hardtack` command, one module a subcommand. On top of everything; nothing imports it.
+
+pub mod demo;
