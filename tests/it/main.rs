@@ -1,6 +1,8 @@
 //! Integration tests: one binary, modules named by what they claim.
 
 mod adversarial;
+#[cfg(feature = "cli")]
+mod demo;
 mod engine;
 mod engine_hostile;
 mod engine_programs;

@@ -5,9 +5,10 @@ use http::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::Value;
 
-use super::row::{Expected, Outcome, Row};
+use super::row::{Answer, Expected, Outcome, Row};
 use super::world::{Place, World};
 use crate::attenuate::seal;
+use crate::decide::Decision;
 use crate::model::{Code, Reason};
 use crate::present::to_authorization;
 use crate::record::Record;
@@ -68,9 +69,15 @@ impl<'a> Call<'a> {
         Self { expected: Expected::Refused(code), ..self }
     }
 
-    /// Expects the call to be allowed, and the tool to answer this at this place.
-    pub(super) fn answers(self, pointer: &'static str, value: impl Into<Value>) -> Self {
-        Self { expected: Expected::Answer(pointer, value.into()), ..self }
+    /// Expects the call to be allowed, and the tool to answer this at this place: in short, that.
+    pub(super) fn answers(
+        self,
+        pointer: &'static str,
+        value: impl Into<Value>,
+        says: &'static str,
+    ) -> Self {
+        let value = value.into();
+        Self { expected: Expected::Answer(Answer { pointer, value, says }), ..self }
     }
 }
 
@@ -136,12 +143,10 @@ fn reason(response: &Response) -> Option<Reason> {
 
 /// In a few words, what an allowed call brought.
 fn said(expected: &Expected, record: Option<&Record>) -> String {
-    let grant = record.and_then(|record| match record.decision {
-        crate::decide::Decision::Allow { grant } => Some(grant),
-        crate::decide::Decision::Deny { .. } => None,
-    });
-    match (expected, grant) {
-        (Expected::Answer(_, value), Some(grant)) => format!("by grant {grant}: {value}"),
+    match (expected, record.map(|record| &record.decision)) {
+        (Expected::Answer(answer), Some(Decision::Allow { grant })) => {
+            format!("{} (grant {grant})", answer.says)
+        }
         _ => String::new(),
     }
 }
@@ -158,7 +163,9 @@ fn faults(
         Expected::Refused(code) if response.status != code.http_status() => {
             faults.push(format!("the status is {}, not {}", response.status, code.http_status()));
         }
-        Expected::Answer(pointer, value) if response.body.pointer(pointer) != Some(value) => {
+        Expected::Answer(Answer { pointer, value, .. })
+            if response.body.pointer(pointer) != Some(value) =>
+        {
             faults.push(format!("the tool did not answer {value}"));
         }
         _ => {}

@@ -72,6 +72,9 @@ async fn tell(options: &Options, dir: &Path, out: &mut dyn Write) -> anyhow::Res
     let started = SystemClock.micros();
     let world = World::start(dir).await?;
     let mut report = Report::new(options, out);
+    report.title(
+        "An authority and three gateways on free ports of 127.0.0.1; each call below is a real one.",
+    )?;
     let records = Story { world: &world, report: &mut report }.tell().await?;
     world.end().await?;
     report.end(records, SystemClock.micros().saturating_sub(started))

@@ -9,6 +9,9 @@ use super::Options;
 use super::layout::{Ink, WIDTH, table_row, wrapped};
 use super::row::{Outcome, Row};
 
+/// Where the second column of the table begins.
+const INDENT: usize = 5;
+
 /// Prints steps as they happen, and keeps count.
 pub(super) struct Report<'a> {
     out: &'a mut dyn Write,
@@ -22,6 +25,14 @@ impl<'a> Report<'a> {
     /// A report without steps.
     pub(super) fn new(options: &Options, out: &'a mut dyn Write) -> Self {
         Self { out, options: options.clone(), steps: 0, unexpected: 0, micros: Vec::new() }
+    }
+
+    /// Says what is about to be told. Machines skip it.
+    pub(super) fn title(&mut self, words: &str) -> anyhow::Result<()> {
+        match self.options.json {
+            true => Ok(()),
+            false => wrapped(words, WIDTH).iter().try_for_each(|line| self.ink(Ink::Dim, line)),
+        }
     }
 
     /// Opens a chapter. Machines skip it.
@@ -81,10 +92,9 @@ impl<'a> Report<'a> {
             n => (Ink::Red, format!("{n} of {steps} steps did not go as expected.")),
         };
         self.ink(ink, &verdict)?;
-        self.line(&format!(
-            "{records} decisions recorded. A decision took {median} µs at the median, everything \
-             {seconds}.{hundredths:02} s."
-        ))?;
+        let linked = if unexpected == 0 { ", every log whole" } else { "" };
+        self.line(&format!("{records} decisions on record{linked}, {median} µs at the median."))?;
+        self.line(&format!("{seconds}.{hundredths:02} s in all. Nothing is left behind."))?;
         self.out.flush().context("cannot write")?;
         Ok(unexpected == 0)
     }
@@ -115,6 +125,12 @@ impl<'a> Report<'a> {
                 None => self.ink(Ink::Dim, line)?,
             }
         }
+        if let (Some(check), Some(block)) = (&row.check, row.block) {
+            let check = format!("block {block}: {check}");
+            for line in wrapped(&check, WIDTH - INDENT) {
+                self.ink(Ink::Dim, &format!("{:INDENT$}{line}", ""))?;
+            }
+        }
         for fault in faults(row) {
             self.ink(Ink::Yellow, &format!("    ! {fault}"))?;
         }
@@ -136,14 +152,20 @@ impl<'a> Report<'a> {
 /// Why a step came out as it did, a paragraph each.
 fn reasons(row: &Row) -> Vec<String> {
     let mut reasons = vec![match &row.code {
-        Some(code) => format!("{code}: {}", row.why),
+        Some(code) => format!("{code}: {}", uncapitalised(&row.why)),
         None => row.why.clone(),
     }];
-    if let (Some(check), Some(block)) = (&row.check, row.block) {
-        reasons.push(format!("block {block}: {check}"));
-    }
     reasons.extend(row.hint.iter().map(|hint| format!("hint: {hint}")));
     reasons
+}
+
+/// A sentence as it continues a line.
+fn uncapitalised(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => String::new(),
+    }
 }
 
 /// What was not as expected.

@@ -10,12 +10,23 @@ use crate::model::Code;
 /// What a step should come to.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Expected {
-    /// The call is allowed, and the tool answers this at this place (a JSON Pointer).
-    Answer(&'static str, Value),
+    /// The call is allowed, and the tool answers this at this place.
+    Answer(Answer),
     /// The call is refused with this code.
     Refused(Code),
     /// Anything else, by its word.
     Word(&'static str),
+}
+
+/// What a tool should answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Answer {
+    /// A JSON Pointer (RFC 6901).
+    pub(super) pointer: &'static str,
+    /// What stands there.
+    pub(super) value: Value,
+    /// The same for the reader.
+    pub(super) says: &'static str,
 }
 
 /// What a step came to.
@@ -125,7 +136,7 @@ impl fmt::Display for Outcome {
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Answer(..) => "allow",
+            Self::Answer(_) => "allow",
             Self::Refused(code) => code.as_str(),
             Self::Word(word) => word,
         })
@@ -143,7 +154,8 @@ mod tests {
     #[test]
     fn a_step_is_as_expected_only_if_all_of_it_is() {
         let revoked = Expected::Refused(Code::Revoked);
-        let answer = Expected::Answer("/id", Value::from(1));
+        let answer = Answer { pointer: "/id", value: Value::from(1), says: "one" };
+        let answer = Expected::Answer(answer);
         let deny = |code: &str| Outcome::Deny(code.to_owned());
         for (outcome, expected, fault, holds) in [
             (Outcome::Allow, &answer, None, true),

