@@ -4,6 +4,8 @@
 //! token, signatures included; `decide` starts where the token is known: revocation, facts,
 //! evaluation; `cold` is the whole way from text to a decision.
 
+#![expect(clippy::expect_used, reason = "a bench that cannot be set up has nothing to say")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 

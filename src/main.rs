@@ -11,7 +11,8 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use hardtack::authority::{Authority, router, serve};
 use hardtack::cli::demo;
-use hardtack::config::{Clock, DataDir, Entropy, InitOptions, SystemClock, env};
+use hardtack::config::{DataDir, Entropy, InitOptions, SystemClock, env};
+use hardtack::model::Clock;
 use hardtack::vocabulary::grant::grants_from_json;
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::config::Settings;
 use crate::mint::Task;
 use crate::store::ClientLimits;
-use crate::vocabulary::Grant;
+use crate::vocabulary::grant::within_any;
 
 /// What of a request lies beyond, and what would not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,19 +47,20 @@ pub(super) fn within(
         let asked = task.depth;
         return Err(Beyond(format!("`depth` is {asked}, and at most {depth_max} is allowed")));
     }
-    if let Some(allowed) = &limits.audience
-        && let Some(other) = task.audience.iter().flatten().find(|name| !allowed.contains(*name))
-    {
-        let other: String = other.chars().take(64).flat_map(char::escape_debug).collect();
-        return Err(Beyond(format!("`audience` holds `{other}`, which this client may not name")));
-    }
-    check(&task.grants, &limits.ceiling)
+    within_audience(task, limits)?;
+    within_any(&task.grants, &limits.ceiling).map_err(|beyond| Beyond(beyond.to_string()))
 }
 
-/// Each grant lies within one grant of the ceiling. Equality stands in for containment here.
-fn check(grants: &[Grant], ceiling: &[Grant]) -> Result<(), Beyond> {
-    match grants.iter().position(|grant| !ceiling.contains(grant)) {
+fn within_audience(task: &Task, limits: &ClientLimits) -> Result<(), Beyond> {
+    let Some(allowed) = &limits.audience else { return Ok(()) };
+    let Some(audience) = &task.audience else {
+        return Err(Beyond("`audience` is any, and this client has to name it".to_owned()));
+    };
+    match audience.iter().find(|name| !allowed.contains(*name)) {
         None => Ok(()),
-        Some(i) => Err(Beyond(format!("`grants[{i}]` lies within no grant of the ceiling"))),
+        Some(other) => {
+            let other: String = other.chars().take(64).flat_map(char::escape_debug).collect();
+            Err(Beyond(format!("`audience` holds `{other}`, which this client may not name")))
+        }
     }
 }

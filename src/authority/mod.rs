@@ -31,8 +31,9 @@ use axum::routing::{delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
-use crate::config::{Clock, ConfigError, DataDir, Entropy, Settings};
+use crate::config::{ConfigError, DataDir, Entropy, Settings};
 use crate::keys::{RootKey, RootState, TrustedRoot, TrustedRoots};
+use crate::model::Clock;
 use crate::model::Timestamp;
 use crate::store::Store;
 

@@ -1,29 +1,30 @@
-//! The one place that reads the system's clock.
+//! The one place that reads the system's clocks.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::model::Timestamp;
+use crate::model::{Clock, Timestamp};
 
-/// Something that knows what time it is.
-pub trait Clock: Send + Sync {
-    /// The time now.
-    fn now(&self) -> Timestamp;
-}
-
-/// The system's clock.
+/// The system's clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
+static START: LazyLock<Instant> = LazyLock::new(instant);
+
+#[expect(clippy::disallowed_methods, reason = "the one reader of the monotonic clock")]
+fn instant() -> Instant {
+    Instant::now()
+}
+
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one reader of the wall clock")]
     fn now(&self) -> Timestamp {
-        #[expect(clippy::disallowed_methods, reason = "the one clock of the service")]
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
-}
 
-impl<F: Fn() -> Timestamp + Send + Sync> Clock for F {
-    fn now(&self) -> Timestamp {
-        self()
+    fn micros(&self) -> u64 {
+        let start = *START;
+        u64::try_from(instant().duration_since(start).as_micros()).unwrap_or(u64::MAX)
     }
 }

@@ -8,7 +8,9 @@ use rand::{CryptoRng, RngCore};
 ///
 /// *Shape*: cheap to clone; every clone draws from the same source.
 #[derive(Clone)]
-pub struct Entropy(Arc<dyn Fn(&mut [u8]) + Send + Sync>);
+pub struct Entropy(Arc<Fill>);
+
+type Fill = dyn Fn(&mut [u8]) + Send + Sync;
 
 impl Entropy {
     /// The operating system's source.

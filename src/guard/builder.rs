@@ -6,13 +6,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::cache::{TokenCache, Trust};
-use super::clock::{Clock, SystemClock};
 use super::flow::{Decider, Shared};
 use super::layer::Guard;
 use super::tools::ToolMap;
+use crate::config::SystemClock;
 use crate::decide::{self, Policy, PolicyError};
 use crate::keys::TrustedRoots;
 use crate::mint::is_plain_text;
+use crate::model::Clock;
 use crate::model::{Key16, Timestamp, ToolError, ToolPattern, limits};
 use crate::record::{Redaction, Sink};
 use crate::verify::RevocationView;

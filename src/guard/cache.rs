@@ -97,6 +97,14 @@ impl TokenCache {
     }
 }
 
+#[cfg(test)]
+impl TokenCache {
+    /// Waits until what was put in and thrown out shows in the count.
+    pub(super) fn settle(&self) {
+        self.0.run_pending_tasks();
+    }
+}
+
 impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TokenCache({} entries)", self.0.entry_count())

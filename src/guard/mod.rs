@@ -55,7 +55,6 @@ mod allowed;
 mod arguments;
 mod builder;
 mod cache;
-mod clock;
 mod flow;
 mod layer;
 mod path;
@@ -67,6 +66,5 @@ mod tests;
 
 pub use allowed::Allowed;
 pub use builder::{GuardBuilder, GuardError};
-pub use clock::{Clock, ManualClock, SystemClock};
 pub use layer::{Guard, Guarded};
 pub use tools::{RouteError, ToolCall, ToolMap};

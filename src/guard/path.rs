@@ -45,6 +45,7 @@ impl Template {
             match segment {
                 Segment::Literal(literal) if literal == part => {}
                 Segment::Literal(_) => return None,
+                Segment::Capture(_) if part.is_empty() => return None,
                 Segment::Capture(name) => found.push((name.as_str(), *part)),
             }
         }

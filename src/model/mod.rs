@@ -4,6 +4,7 @@
 //! module of this crate; every other module may import it.
 
 mod block;
+mod clock;
 mod json;
 pub mod limits;
 mod reason;
@@ -13,6 +14,7 @@ mod timestamp;
 mod tool;
 
 pub use block::Block;
+pub use clock::{Clock, ManualClock};
 pub use json::{Json, JsonError, JsonProfile, Number};
 pub use reason::{Code, Reason};
 pub use request::{Args, Request, RequestError};

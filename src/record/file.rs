@@ -147,7 +147,10 @@ impl Drop for FileSink {
             let _ = thread.join();
         }
         // Nobody is left to tell; the next opening checks the file.
-        let _ = lock(&self.log).force();
+        let mut log = lock(&self.log);
+        let _ = log.force();
+        // Closing alone would not do: a process just forked may hold the file open a little longer.
+        let _ = log.file.unlock();
     }
 }
 

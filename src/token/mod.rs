@@ -12,7 +12,6 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
-use biscuit_auth::format::schema;
 
 use crate::keys::KeyId;
 use crate::model::{Block, Code, RevocationId, limits};
@@ -119,11 +118,6 @@ impl UnverifiedToken {
                 _ => None,
             }
         })
-    }
-
-    /// The wire form, for signing and verifying.
-    pub(crate) fn wire(&self) -> Result<schema::Biscuit, TokenError> {
-        decode::wire(&self.bytes)
     }
 }
 

@@ -235,9 +235,8 @@ fn regexes_in<'a>(index: usize, ops: &'a [Op], seen: &mut BTreeSet<&'a str>) -> 
         match (op, previous) {
             (Op::Closure(_, body), _) => regexes_in(index, body, seen)?,
             (Op::Binary(Binary::Regex), Some(Op::Value(Term::Str(text)))) => {
-                if seen.insert(text) {
-                    bounded_regex(index, text, seen.len())?;
-                }
+                let is_new = seen.insert(text);
+                bounded_regex(index, text, seen.len(), is_new)?;
             }
             (Op::Binary(Binary::Regex), _) => {
                 return complex(index, "matches against a regular expression that is not constant");
@@ -249,9 +248,12 @@ fn regexes_in<'a>(index: usize, ops: &'a [Op], seen: &mut BTreeSet<&'a str>) -> 
     Ok(())
 }
 
-fn bounded_regex(index: usize, text: &str, count: usize) -> Result<()> {
+fn bounded_regex(index: usize, text: &str, count: usize, is_new: bool) -> Result<()> {
     if text.len() > limits::REGEX_BYTES_MAX || count > limits::TOKEN_REGEXES_MAX {
         return complex(index, "has too many regular expressions, or one that is too long");
+    }
+    if !is_new {
+        return Ok(());
     }
     let compiled = regex::RegexBuilder::new(text)
         .size_limit(limits::REGEX_COMPILED_BYTES_MAX)

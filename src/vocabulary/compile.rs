@@ -76,10 +76,11 @@ fn fits(count: usize, max: usize) -> Result<(), CompileError> {
     if count > max { Err(CompileError::Queries { count, max }) } else { Ok(()) }
 }
 
-type Body = (Vec<Predicate>, Vec<Expression>);
+/// The predicates and the expressions of one query.
+pub(crate) type Body = (Vec<Predicate>, Vec<Expression>);
 
 /// The bodies of the grants, each with its grant's place; a grant has one for each server it names.
-fn bodies(grants: &[Grant]) -> Result<Vec<(usize, Body)>, CompileError> {
+pub(crate) fn bodies(grants: &[Grant]) -> Result<Vec<(usize, Body)>, CompileError> {
     let mut bodies = Vec::new();
     for (index, grant) in grants.iter().enumerate() {
         for tools in by_server(&grant.tools).values() {
@@ -246,24 +247,25 @@ impl Query {
             return self.test(&every(at), &Test::OneOf(values));
         }
         self.ask(at, "arg", |x| {
-            x.clone().is("set").and(x.all(ELEMENT, one_of(&values, var(ELEMENT))))
+            x.clone().has_type("set").and(x.all(ELEMENT, one_of(&values, var(ELEMENT))))
         });
     }
 
     fn contains_all(&mut self, at: &Pattern, list: &[Scalar]) {
         let has_all = |set: Expr| -> Expr {
-            let has = |scalar| set.clone().op(Binary::Contains, value(term(scalar, list)));
-            let mut all = list.iter().map(has);
+            let has = |term| set.clone().op(Binary::Contains, value(term));
+            let terms = unique(list.iter().map(|scalar| term(scalar, list)));
+            let mut all = terms.into_iter().map(has);
             let first = all.next().unwrap_or_else(|| value(Term::Bool(true)));
             all.fold(first, Expr::and)
         };
         if !is_decimal(list) {
-            return self.ask(at, "arg", |x| x.clone().is("set").and(has_all(x)));
+            return self.ask(at, "arg", |x| x.clone().has_type("set").and(has_all(x)));
         }
         let count = self.bind("arg_count", at).swap_remove(0);
         let set = self.bind("number", &every(at)).swap_remove(0);
         let all = has_all(var(&set));
-        let all = if at.optional_to > 0 { var(&count).is_null().or(all) } else { all };
+        let all = if at.optional_to > 0 { var(&count).equals_null().or(all) } else { all };
         self.expressions.push(all.into());
     }
 
@@ -282,7 +284,8 @@ impl Query {
                 let names = self.bind("arg_names", &at).swap_remove(0);
                 let within = allowed.op(Binary::Contains, var(&names));
                 let may_be_null = optional_to > 0 && !path.is_pattern();
-                let within = if may_be_null { var(&names).is_null().or(within) } else { within };
+                let within =
+                    if may_be_null { var(&names).equals_null().or(within) } else { within };
                 self.expressions.push(within.into());
             }
         }
@@ -290,7 +293,7 @@ impl Query {
 
     fn ask_text(&mut self, at: &Pattern, op: Binary, operand: &str) {
         self.ask(at, "arg", |x| {
-            x.clone().is("string").and(x.op(op.clone(), super::expr::text(operand)))
+            x.clone().has_type("string").and(x.op(op.clone(), super::expr::text(operand)))
         });
     }
 
@@ -311,7 +314,7 @@ impl Query {
         let expr = if at.path.is_pattern() {
             var(&bound).all(ELEMENT, body(var(ELEMENT)))
         } else if at.optional_to > 0 {
-            var(&bound).is_null().or(body(var(&bound)))
+            var(&bound).equals_null().or(body(var(&bound)))
         } else {
             body(var(&bound))
         };
@@ -397,7 +400,14 @@ fn terms(values: &Values) -> Vec<Term> {
         Term::Str(text) if values.ignore_case => Term::Str(text.to_lowercase()),
         term => term,
     };
-    values.list.iter().map(|scalar| lower(term(scalar, &values.list))).collect()
+    unique(values.list.iter().map(|scalar| lower(term(scalar, &values.list))))
+}
+
+/// The terms without those that came before: 5 and 5.0 are one, `USD` and `usd` where case is
+/// ignored.
+fn unique(terms: impl Iterator<Item = Term>) -> Vec<Term> {
+    let mut seen = BTreeSet::new();
+    terms.filter(|term| seen.insert(term.clone())).collect()
 }
 
 fn one_of(values: &Values, x: Expr) -> Expr {
@@ -420,7 +430,7 @@ fn not_one_of(values: &Values, x: Expr) -> Expr {
         Scalar::Bool(_) => "bool",
     };
     let kinds: BTreeSet<&str> = values.list.iter().map(kind).collect();
-    let mut kinds = kinds.into_iter().map(|kind| x.clone().is(kind));
+    let mut kinds = kinds.into_iter().map(|kind| x.clone().has_type(kind));
     match kinds.next() {
         Some(first) => kinds.fold(first, Expr::or).and(none),
         None => none,

@@ -59,13 +59,13 @@ impl Expr {
     }
 
     /// `self.type() == name`.
-    pub(crate) fn is(mut self, name: &str) -> Self {
+    pub(crate) fn has_type(mut self, name: &str) -> Self {
         self.0.push(Op::Unary(Unary::TypeOf));
         self.op(Binary::HeterogeneousEqual, text(name))
     }
 
     /// `self == null`.
-    pub(crate) fn is_null(self) -> Self {
+    pub(crate) fn equals_null(self) -> Self {
         self.op(Binary::HeterogeneousEqual, value(Term::Null))
     }
 

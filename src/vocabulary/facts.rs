@@ -204,7 +204,10 @@ fn located(name: &str, pattern: &Pattern, args: &Json) -> Option<Vec<Term>> {
 fn presence(name: &str, pattern: &Pattern, args: &Json) -> Option<Vec<Term>> {
     use super::grant::{Found, Place};
     let Found::Places(places) = pattern.path.find(args) else { return None };
-    let there = |place: &Place| matches!(place, Place::Value(_)) == (name == "arg_present");
+    let there = |place: &Place| match place {
+        Place::Value(_) => name == "arg_present",
+        Place::Absent(depth) => name == "arg_absent" || *depth <= pattern.optional_to,
+    };
     places.iter().all(there).then(Vec::new)
 }
 

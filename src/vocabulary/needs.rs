@@ -34,10 +34,12 @@ pub(crate) struct OracleNeed {
 impl OracleNeed {
     /// The constants, any of which will do.
     pub(crate) fn constants(&self) -> Vec<&str> {
-        let text = |term| match term {
-            &Term::Str(ref text) => Some(text.as_str()),
-            _ => None,
-        };
+        fn text(term: &Term) -> Option<&str> {
+            match term {
+                Term::Str(text) => Some(text),
+                _ => None,
+            }
+        }
         let asked = if self.oracle == Oracle::PublicHost { None } else { self.terms.get(1) };
         match asked {
             Some(Term::Set(set)) => set.iter().filter_map(text).collect(),

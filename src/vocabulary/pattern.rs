@@ -55,7 +55,9 @@ impl FromStr for Pattern {
             }
         }
         let path = text.replace('?', "").replace("~3", "?").parse()?;
-        Ok(Self { path, optional_to })
+        let pattern = Self { path, optional_to };
+        // A `?` inside a segment would vanish, and two texts stand for one pattern.
+        if pattern.to_string() == text { Ok(pattern) } else { Err("a `?` is misplaced".to_owned()) }
     }
 }
 
@@ -88,6 +90,8 @@ mod tests {
             let pattern: Pattern = text.parse().unwrap();
             assert_eq!((pattern.to_string().as_str(), pattern.optional_to), (text, optional_to));
         }
-        assert!("a?/b?".parse::<Pattern>().is_err());
+        for text in ["a?/b?", "a?b", "?", "a~?3", "~3~"] {
+            assert!(text.parse::<Pattern>().is_err(), "{text}");
+        }
     }
 }

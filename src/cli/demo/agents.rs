@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::attenuate::{Narrowing, attenuate, seal};
-use crate::config::{Clock, SystemClock};
+use crate::config::SystemClock;
+use crate::model::Clock;
 use crate::token::UnverifiedToken;
 use crate::vocabulary::grant::grants_from_json;
 
@@ -21,7 +22,23 @@ pub(super) const TASK_SECS: u64 = 15 * 60;
 /// How long an agent has of that.
 const AGENT_SECS: u64 = 5 * 60;
 
-/// What the task may do, and the most that this orchestrator may ever ask for.
+/// The most that this orchestrator may ever ask for.
+pub(super) fn ceiling() -> Value {
+    json!([
+        { "tool": "crm/*" },
+        { "tool": "stripe/refund", "args": {
+            "charge": { "prefix": "ch_" },
+            "amount": { "max": 1000 },
+            "currency": { "one_of": ["usd", "eur", "gbp"] },
+        } },
+        { "tool": "messaging/send", "args": {
+            "to": { "domain": "example.com" },
+            "text": { "max_length": 500 },
+        } },
+    ])
+}
+
+/// What this task may do.
 pub(super) fn task_grants() -> Value {
     json!([
         { "tool": "crm/get_account", "args": { "id": { "eq": "acct_7" } } },

@@ -11,10 +11,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::tools::Tools;
+use crate::config::SystemClock;
 use crate::decide::Policy;
 use crate::gateway::{Authority, RevocationSync, SyncOptions};
-use crate::guard::{Clock, Guard, SystemClock};
+use crate::guard::Guard;
 use crate::keys::TrustedRoots;
+use crate::model::Clock;
 use crate::record::{FileOptions, FileSink, Record, audit};
 
 /// How often a gateway asks the authority what is revoked.

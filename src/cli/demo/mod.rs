@@ -28,7 +28,8 @@ use anyhow::{Context, bail};
 use self::report::Report;
 use self::story::Story;
 use self::world::World;
-use crate::guard::{Clock, SystemClock};
+use crate::config::SystemClock;
+use crate::model::Clock;
 
 /// How long what still runs may take to stop.
 const GRACE: Duration = Duration::from_secs(1);

@@ -10,7 +10,8 @@ use super::audit;
 use super::row::{Expected, Outcome, Row};
 use super::story::{DEEDS, ORCHESTRATOR, Story};
 use super::world::Answer;
-use crate::guard::{Clock, SystemClock};
+use crate::config::SystemClock;
+use crate::model::Clock;
 
 impl Story<'_, '_> {
     pub(super) async fn one_task(&mut self) -> anyhow::Result<Tokens> {
@@ -45,13 +46,13 @@ impl Story<'_, '_> {
     async fn client_key(&mut self) -> anyhow::Result<Zeroizing<String>> {
         let client = json!({
             "name": ORCHESTRATOR,
-            "ceiling": agents::task_grants(),
+            "ceiling": agents::ceiling(),
             "ttl_secs_max": agents::TASK_SECS,
         });
         let added = self.world.administer("/v1/clients", &client).await?;
         let key = text(&added, "key").map(Zeroizing::new);
         let row = asked("add a client", "admin", &added, "done");
-        let why = "a client key, and a ceiling of four grants".to_owned();
+        let why = "a client key, and a ceiling of three grants".to_owned();
         self.step(Row { with: ORCHESTRATOR.to_owned(), why, ..row })?;
         key.context("the authority gave no client key")
     }

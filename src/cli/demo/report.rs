@@ -103,13 +103,13 @@ impl<'a> Report<'a> {
         let number = row.step.to_string();
         let micros = row.micros.map(|micros| micros.to_string()).unwrap_or_default();
         let outcome = row.outcome.to_string();
-        let why = reasons(row);
+        let why = why(row);
         let lines = table_row([
             vec![&number],
             vec![&row.call, &row.with],
             vec![row.by],
             vec![&outcome],
-            why.iter().map(String::as_str).collect(),
+            vec![&why],
             vec![&micros],
         ]);
         let ink = match row.outcome {
@@ -127,7 +127,8 @@ impl<'a> Report<'a> {
         }
         if let (Some(check), Some(block)) = (&row.check, row.block) {
             let check = format!("block {block}: {check}");
-            for line in wrapped(&check, WIDTH - INDENT) {
+            let hint = row.hint.iter().map(|hint| format!("hint: {hint}"));
+            for line in hint.chain([check]).flat_map(|text| wrapped(&text, WIDTH - INDENT)) {
                 self.ink(Ink::Dim, &format!("{:INDENT$}{line}", ""))?;
             }
         }
@@ -149,14 +150,12 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Why a step came out as it did, a paragraph each.
-fn reasons(row: &Row) -> Vec<String> {
-    let mut reasons = vec![match &row.code {
+/// Why a step came out as it did.
+fn why(row: &Row) -> String {
+    match &row.code {
         Some(code) => format!("{code}: {}", uncapitalised(&row.why)),
         None => row.why.clone(),
-    }];
-    reasons.extend(row.hint.iter().map(|hint| format!("hint: {hint}")));
-    reasons
+    }
 }
 
 /// A sentence as it continues a line.

@@ -16,9 +16,10 @@ use zeroize::Zeroizing;
 use super::gateway::Gateway;
 use super::tools::{self, Deeds};
 use crate::authority::{self, Authority, router};
-use crate::config::{Clock, DataDir, Entropy, InitOptions, SystemClock};
+use crate::config::{DataDir, Entropy, InitOptions, SystemClock};
 use crate::decide::Policy;
 use crate::gateway;
+use crate::model::Clock;
 
 /// How long anything may take to answer or to arrive.
 const DEADLINE: Duration = Duration::from_secs(5);

@@ -5,16 +5,20 @@
 //! [`Test`]), its text form, what it permits when read directly, and when one grant lies within
 //! another. Compiling it to Datalog is [`compile`](super::compile)'s work.
 
+mod implies;
+mod known;
 mod parse;
 mod path;
 mod permits;
 mod print;
 mod types;
+mod within;
 
 pub use parse::{GrantError, grants_from_json, grants_from_toml};
 pub use path::{ArgPath, Found, Place, Segment};
 pub use permits::Mismatch;
 pub use types::{Constraint, Grant, Micros, Scalar, Test};
+pub use within::{Beyond, within_any};
 
 pub(crate) use path::{escape, names_of};
 pub(crate) use permits::{whole_match, whole_text};

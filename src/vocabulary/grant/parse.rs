@@ -166,9 +166,22 @@ fn arguments(json: &Json, at: &str) -> Result<BTreeMap<ArgPath, Constraint>> {
         let at = format!("{at}.{name}");
         let path: ArgPath = name.parse().or_else(|why: String| fail(&at, why))?;
         let constraint = constraint(value, &at, path.is_pattern())?;
+        if !path.has_room(levels(&constraint.tests)) {
+            return fail(&at, "looks more than 16 levels deep, or has a path of over 256 bytes");
+        }
         args.insert(path, constraint);
     }
     Ok(args)
+}
+
+/// How many levels of elements the tests look into.
+fn levels(tests: &[Test]) -> usize {
+    let below = |test: &Test| match test {
+        Test::Each(tests) => 1 + levels(tests),
+        Test::SubsetOf(_) | Test::ContainsAll(_) => 1,
+        _ => 0,
+    };
+    tests.iter().map(below).max().unwrap_or_default()
 }
 
 fn constraint(json: &Json, at: &str, every: bool) -> Result<Constraint> {
@@ -204,6 +217,9 @@ fn tests(fields: &Members, at: &str, every: bool) -> Result<Vec<Test>> {
                 return fail(&at, "has no meaning inside `each`");
             }
             "optional" | "ignore_case" | "bare" => {}
+            "on" if fields.iter().any(|(other, _)| other == "after" || other == "before") => {
+                return fail(&at, "stands beside `after` or `before`, which it is short for");
+            }
             "on" => {
                 let (from, to) = moment(value, &at)?;
                 tests.extend([Test::After(from), Test::Before(to)]);

@@ -64,6 +64,12 @@ impl ArgPath {
         Self(segments)
     }
 
+    /// Whether the path of elements so many levels further down is still one.
+    pub(crate) fn has_room(&self, levels: usize) -> bool {
+        let bytes = self.to_string().len() + levels.saturating_mul(2);
+        self.0.len().saturating_add(levels) <= SEGMENTS_MAX && bytes <= BYTES_MAX
+    }
+
     /// Follows the path from the top of some arguments.
     pub fn find<'a>(&self, args: &'a Json) -> Found<'a> {
         let mut places = vec![Place::Value(args)];

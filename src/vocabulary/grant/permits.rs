@@ -169,7 +169,8 @@ impl Test {
 }
 
 impl Values {
-    fn hold(&self, value: &Json) -> bool {
+    /// Whether the value is one of these.
+    pub(super) fn hold(&self, value: &Json) -> bool {
         let lower = |scalar: &Scalar| match (scalar, value) {
             (Scalar::Text(text), Json::String(value)) => {
                 text.to_lowercase() == value.to_lowercase()
@@ -193,6 +194,13 @@ impl Values {
             Json::Bool(_) => self.list.iter().any(|s| matches!(s, Scalar::Bool(_))),
             _ => false,
         }
+    }
+}
+
+impl Scalar {
+    /// Whether a value is this one, however it is written.
+    pub(super) fn is_equal(&self, value: &Json) -> bool {
+        equal(self, value)
     }
 }
 

@@ -38,7 +38,16 @@ impl fmt::Display for Constraint {
 }
 
 fn members(tests: &[Test]) -> String {
-    let mut members: Vec<String> = tests.iter().map(member).collect();
+    // `eq`, and beside it a `one_of` that happens to hold one value, are two fields.
+    let is_single = |test: &Test| matches!(test, Test::OneOf(values) if values.list.len() == 1);
+    let first = tests.iter().position(is_single);
+    let field = |(i, test): (usize, &Test)| match test {
+        Test::OneOf(values) if Some(i) != first => {
+            format!("\"one_of\": {}", scalars(&values.list))
+        }
+        test => member(test),
+    };
+    let mut members: Vec<String> = tests.iter().enumerate().map(field).collect();
     let ignores = |test: &Test| matches!(test, Test::OneOf(values) | Test::NotOneOf(values) if values.ignore_case);
     if tests.iter().any(ignores) {
         members.push("\"ignore_case\": true".to_owned());

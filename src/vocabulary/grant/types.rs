@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::path::{ArgPath, Segment};
-use crate::model::{Number, ToolPattern};
+use crate::model::{Json, Number, ToolPattern};
 use crate::vocabulary::oracle::Oracle;
 
 /// What may be called, and with which arguments.
@@ -101,6 +101,15 @@ pub struct Values {
 }
 
 impl Scalar {
+    /// The scalar as a value.
+    pub(crate) fn json(&self) -> Json {
+        match self {
+            Self::Text(text) => Json::String(text.clone()),
+            Self::Number(number) => Json::Number(number.clone()),
+            Self::Bool(boolean) => Json::Bool(*boolean),
+        }
+    }
+
     /// The number in millionths, where it is one and fits.
     pub(crate) fn micros(&self) -> Option<i64> {
         match self {
