@@ -1,5 +1,5 @@
-//! What an authority runs on: its data directory, its settings, the environment, the clock and the
-//! random source.
+//! What runs on what: an authority's data directory and settings, key files, the environment, the
+//! clock and the random source.
 //!
 //! The only module that reads files of settings or keys, the environment, or the system's clock.
 
@@ -14,6 +14,8 @@ pub mod env;
 mod error;
 #[cfg(feature = "server")]
 mod files;
+#[cfg(feature = "cli")]
+pub mod keyfile;
 #[cfg(feature = "server")]
 mod settings;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use biscuit_auth::builder::{Fact, Term};
 
-use super::grant::{escape, names_of};
+use super::grant::{escape, lower, names_of};
 use super::needs::Needs;
 use super::oracle::time_range;
 use super::pattern::Pattern;
@@ -219,7 +219,7 @@ fn measure(name: &str, value: &Json) -> Option<Vec<Term>> {
         ("number_at", value) => micros(value).and_then(one),
         ("arg_count", Json::Array(items)) => one(Term::Integer(items.len() as i64)),
         ("arg_length", Json::String(text)) => one(Term::Integer(text.chars().count() as i64)),
-        ("arg_lower", Json::String(text)) => one(Term::Str(text.to_lowercase())),
+        ("arg_lower", Json::String(text)) => one(Term::Str(lower(text)?)),
         ("arg_time", Json::String(text)) => {
             let (from, to) = time_range(text)?;
             Some(vec![Term::Date(from.secs()), Term::Date(to.secs())])

@@ -404,11 +404,11 @@ fn put(r: &mut StdRng, root: &mut Value, path: &[String], constraint: &Value) {
         }
         return;
     }
-    if let (Value::Array(items), Ok(index)) = (&mut *root, first.parse::<usize>()) {
-        if let Some(item) = items.get_mut(index) {
-            put(r, item, rest, constraint);
-            return;
-        }
+    if let (Value::Array(items), Ok(index)) = (&mut *root, first.parse::<usize>())
+        && let Some(item) = items.get_mut(index)
+    {
+        put(r, item, rest, constraint);
+        return;
     }
     if !root.is_object() {
         *root = json!({});

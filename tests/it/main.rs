@@ -1,10 +1,27 @@
 //! Integration tests: one binary, modules named by what they claim.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and measures with the clock"
+)]
 
 mod adversarial;
 #[cfg(feature = "cli")]
 mod authority;
 #[cfg(feature = "cli")]
 mod authority_crash;
+#[cfg(feature = "cli")]
+mod cli;
+#[cfg(feature = "cli")]
+mod cli_mistakes;
+#[cfg(feature = "cli")]
+mod cli_support;
+#[cfg(feature = "cli")]
+mod cli_verify;
 #[cfg(feature = "cli")]
 mod demo;
 mod engine;
@@ -19,6 +36,9 @@ mod grants;
 mod guard;
 mod laws;
 mod limits;
+#[cfg(feature = "cli")]
+mod policy;
 mod properties;
 mod record;
 mod support;
+mod tidy;

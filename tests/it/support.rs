@@ -6,7 +6,7 @@ use hardtack::attenuate::{Narrowing, attenuate};
 use hardtack::decide::{Decision, Policy, Program, decide};
 use hardtack::keys::{RootKey, TrustedRoots};
 use hardtack::mint::{Task, mint};
-use hardtack::model::{Args, Json, JsonProfile, Reason, Request, Timestamp};
+use hardtack::model::{Args, JsonProfile, Reason, Request, Timestamp};
 use hardtack::token::UnverifiedToken;
 use hardtack::verify::{DangerUnrevoked, RevocationView, authenticate};
 use hardtack::vocabulary::grant::grants_from_json;
@@ -85,10 +85,6 @@ pub(crate) fn request(tool: &str, args: &str) -> Request {
         time: now().plus_secs(60),
         http: None,
     }
-}
-
-pub(crate) fn args(json: Json) -> Args {
-    Args::parse(json.to_string(), JsonProfile::Interoperable).unwrap()
 }
 
 /// All steps for one token and request, under a policy and a view of revocations.

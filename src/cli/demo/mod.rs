@@ -8,6 +8,7 @@
 //! Nothing of it is mocked and nothing outlives it. No token or key is printed.
 
 mod agents;
+mod args;
 mod audit;
 mod call;
 mod gateway;
@@ -24,6 +25,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+
+pub(super) use self::args::Args;
 
 use self::report::Report;
 use self::story::Story;

@@ -6,8 +6,9 @@ use anyhow::Context;
 use serde_json::json;
 
 use super::Options;
-use super::layout::{Ink, WIDTH, table_row, wrapped};
+use super::layout::{WIDTH, table_row};
 use super::row::{Outcome, Row};
+use crate::cli::text::{Style, Text, wrapped};
 
 /// Where the second column of the table begins.
 const INDENT: usize = 5;
@@ -31,7 +32,7 @@ impl<'a> Report<'a> {
     pub(super) fn title(&mut self, words: &str) -> anyhow::Result<()> {
         match self.options.json {
             true => Ok(()),
-            false => wrapped(words, WIDTH).iter().try_for_each(|line| self.ink(Ink::Dim, line)),
+            false => wrapped(words, WIDTH).iter().try_for_each(|line| self.line(Style::Dim, line)),
         }
     }
 
@@ -40,12 +41,12 @@ impl<'a> Report<'a> {
         if self.options.json {
             return Ok(());
         }
-        self.line("")?;
-        self.ink(Ink::Bold, title)?;
+        self.line(Style::Plain, "")?;
+        self.line(Style::Bold, title)?;
         for line in wrapped(words, WIDTH) {
-            self.line(&line)?;
+            self.line(Style::Plain, &line)?;
         }
-        self.line("")
+        self.line(Style::Plain, "")
     }
 
     /// The head of the table. Machines skip it.
@@ -54,7 +55,7 @@ impl<'a> Report<'a> {
             return Ok(());
         }
         let head = table_row(["#", "call", "by", "outcome", "why", "µs"].map(|cell| vec![cell]));
-        head.iter().try_for_each(|line| self.ink(Ink::Dim, line))
+        head.iter().try_for_each(|line| self.line(Style::Dim, line))
     }
 
     /// A step, compared with what was expected of it.
@@ -67,7 +68,7 @@ impl<'a> Report<'a> {
         self.unexpected += usize::from(!row.as_expected);
         self.micros.extend(row.micros);
         match self.options.json {
-            true => self.line(&serde_json::to_string(&row)?)?,
+            true => self.line(Style::Plain, &serde_json::to_string(&row)?)?,
             false => self.table(&row)?,
         }
         self.out.flush().context("cannot write")
@@ -82,19 +83,25 @@ impl<'a> Report<'a> {
         if self.options.json {
             let summary = json!({ "steps": steps, "as_expected": as_expected, "records": records,
                 "median_micros": median, "total_millis": total_micros / 1000 });
-            self.line(&json!({ "summary": summary }).to_string())?;
+            self.line(Style::Plain, &json!({ "summary": summary }).to_string())?;
             return Ok(unexpected == 0);
         }
         let (seconds, hundredths) = (total_micros / 1_000_000, total_micros / 10_000 % 100);
-        self.line("")?;
-        let (ink, verdict) = match unexpected {
-            0 => (Ink::Green, format!("All {steps} steps went as expected.")),
-            n => (Ink::Red, format!("{n} of {steps} steps did not go as expected.")),
+        self.line(Style::Plain, "")?;
+        let (style, verdict) = match unexpected {
+            0 => (Style::Good, format!("All {steps} steps went as expected.")),
+            n => (Style::Bad, format!("{n} of {steps} steps did not go as expected.")),
         };
-        self.ink(ink, &verdict)?;
+        self.line(style, &verdict)?;
         let linked = if unexpected == 0 { ", every log whole" } else { "" };
-        self.line(&format!("{records} decisions on record{linked}, {median} µs at the median."))?;
-        self.line(&format!("{seconds}.{hundredths:02} s in all. Nothing is left behind."))?;
+        self.line(
+            Style::Plain,
+            &format!("{records} decisions on record{linked}, {median} µs at the median."),
+        )?;
+        self.line(
+            Style::Plain,
+            &format!("{seconds}.{hundredths:02} s in all. Nothing is left behind."),
+        )?;
         self.out.flush().context("cannot write")?;
         Ok(unexpected == 0)
     }
@@ -112,41 +119,38 @@ impl<'a> Report<'a> {
             vec![&why],
             vec![&micros],
         ]);
-        let ink = match row.outcome {
-            Outcome::Allow | Outcome::Done | Outcome::Whole => Ink::Green,
-            Outcome::Deny(_) | Outcome::Refused(_) | Outcome::Broken => Ink::Red,
+        let style = match row.outcome {
+            Outcome::Allow | Outcome::Done | Outcome::Whole => Style::Good,
+            Outcome::Deny(_) | Outcome::Refused(_) | Outcome::Broken => Style::Bad,
         };
         for (i, line) in lines.iter().enumerate() {
-            match line.split_once(&outcome).filter(|_| i == 0 && self.options.in_colour) {
+            match line.split_once(&outcome).filter(|_| i == 0) {
                 Some((before, after)) => {
-                    self.line(&format!("{before}{}{after}", ink.on(&outcome)))?;
+                    let line = Text::from(before).and(style, outcome.as_str());
+                    self.put(&line.and(Style::Plain, after))?;
                 }
-                None if i == 0 => self.line(line)?,
-                None => self.ink(Ink::Dim, line)?,
+                None => self.line(Style::Dim, line)?,
             }
         }
         if let (Some(check), Some(block)) = (&row.check, row.block) {
             let check = format!("block {block}: {check}");
             let hint = row.hint.iter().map(|hint| format!("hint: {hint}"));
             for line in hint.chain([check]).flat_map(|text| wrapped(&text, WIDTH - INDENT)) {
-                self.ink(Ink::Dim, &format!("{:INDENT$}{line}", ""))?;
+                self.line(Style::Dim, &format!("{:INDENT$}{line}", ""))?;
             }
         }
         for fault in faults(row) {
-            self.ink(Ink::Yellow, &format!("    ! {fault}"))?;
+            self.line(Style::Bad, &format!("    ! {fault}"))?;
         }
         Ok(())
     }
 
-    fn ink(&mut self, ink: Ink, text: &str) -> anyhow::Result<()> {
-        match self.options.in_colour {
-            true => self.line(&ink.on(text)),
-            false => self.line(text),
-        }
+    fn line(&mut self, style: Style, text: &str) -> anyhow::Result<()> {
+        self.put(&Text::of(style, text))
     }
 
-    fn line(&mut self, text: &str) -> anyhow::Result<()> {
-        writeln!(self.out, "{text}").context("cannot write")
+    fn put(&mut self, text: &Text) -> anyhow::Result<()> {
+        writeln!(self.out, "{}", text.render(self.options.in_colour)).context("cannot write")
     }
 }
 

@@ -36,6 +36,7 @@ pub(super) struct Derived {
 }
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "a box is moved for less than the buffers' own fields")]
     static FREE: RefCell<Vec<Box<Scratch>>> = const { RefCell::new(Vec::new()) };
 }
 

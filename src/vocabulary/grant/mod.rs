@@ -21,5 +21,5 @@ pub use types::{Constraint, Grant, Micros, Scalar, Test};
 pub use within::{Beyond, within_any};
 
 pub(crate) use path::{escape, names_of};
-pub(crate) use permits::{whole_match, whole_text};
+pub(crate) use permits::{lower, whole_match, whole_text};
 pub(crate) use types::{NamesRule, Values, is_decimal, names_rules};

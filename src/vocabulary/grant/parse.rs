@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::path::ArgPath;
-use super::permits::whole_match;
+use super::permits::{lower, whole_match};
 use super::types::{Constraint, Grant, Micros, Scalar, Test, Values, is_decimal};
 use crate::model::{Json, JsonProfile, Tool, ToolPattern, limits};
 use crate::vocabulary::oracle::{Oracle, time_range};
@@ -393,6 +393,8 @@ fn micros(json: &Json, at: &str) -> Result<Micros> {
 
 fn moment(json: &Json, at: &str) -> Result<(u64, u64)> {
     match time_range(text(json, at)?) {
+        // An instant with a fraction covers two seconds, and a bound is a whole one.
+        Some((from, to)) if to.secs() == from.secs() + 1 => fail(at, "has a fraction of a second"),
         Some((from, to)) => Ok((from.secs(), to.secs())),
         None => fail(at, "is neither an RFC 3339 instant nor a date, from 1970 on"),
     }
@@ -431,6 +433,10 @@ fn values(items: &[Json], at: &str, ignore_case: bool) -> Result<Values> {
     let list = scalars(items, at)?;
     if ignore_case && !list.iter().all(|scalar| matches!(scalar, Scalar::Text(_))) {
         return fail(at, "has `ignore_case` for values that are not texts");
+    }
+    let is_plain = |scalar: &Scalar| !matches!(scalar, Scalar::Text(text) if lower(text).is_none());
+    if ignore_case && !list.iter().all(is_plain) {
+        return fail(at, "has `ignore_case` for letters whose case is not plain, such as `ß`");
     }
     Ok(Values { list, ignore_case })
 }

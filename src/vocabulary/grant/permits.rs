@@ -108,7 +108,10 @@ fn names_permitted(rule: &NamesRule, args: &Json) -> Result<(), Mismatch> {
             return missing(rule);
         };
         if let Some(other) = names.iter().find(|name| !rule.allowed.contains(*name)) {
-            return Err(Mismatch::OtherArgument(format!("{prefix}{}", escape(other))));
+            // The caller chose the name: it must not fill a record, or break a line of it.
+            let shown: String =
+                escape(other).chars().take(64).flat_map(char::escape_debug).collect();
+            return Err(Mismatch::OtherArgument(format!("{prefix}{shown}")));
         }
     }
     Ok(())
@@ -171,15 +174,15 @@ impl Test {
 impl Values {
     /// Whether the value is one of these.
     pub(super) fn hold(&self, value: &Json) -> bool {
-        let lower = |scalar: &Scalar| match (scalar, value) {
+        let alike = |scalar: &Scalar| match (scalar, value) {
             (Scalar::Text(text), Json::String(value)) => {
-                text.to_lowercase() == value.to_lowercase()
+                lower(value).is_some_and(|value| text.to_lowercase() == value)
             }
             _ => false,
         };
         self.list
             .iter()
-            .any(|scalar| if self.ignore_case { lower(scalar) } else { equal(scalar, value) })
+            .any(|scalar| if self.ignore_case { alike(scalar) } else { equal(scalar, value) })
     }
 
     /// Whether the value is of a kind that the list is about. Anything else may be read by the
@@ -190,11 +193,21 @@ impl Values {
             Json::Number(number) => {
                 number.as_integer().is_some() && self.list.iter().any(|s| s.integer().is_some())
             }
-            Json::String(_) => self.list.iter().any(|s| matches!(s, Scalar::Text(_))),
+            Json::String(text) => {
+                let is_plain = !self.ignore_case || lower(text).is_some();
+                is_plain && self.list.iter().any(|s| matches!(s, Scalar::Text(_)))
+            }
             Json::Bool(_) => self.list.iter().any(|s| matches!(s, Scalar::Bool(_))),
             _ => false,
         }
     }
+}
+
+/// The Unicode lower case of a text; `None` where a tool that compares by upper case would see
+/// another text: `uſd` is `USD` to it, so it must pass neither as `usd` nor as something else.
+pub(crate) fn lower(text: &str) -> Option<String> {
+    let lower = text.to_lowercase();
+    (text.is_ascii() || text.to_uppercase().to_lowercase() == lower).then_some(lower)
 }
 
 impl Scalar {

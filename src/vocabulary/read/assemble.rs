@@ -22,7 +22,12 @@ impl Nesting {
     pub(super) const ALL: [Self; 3] = [Self::Every, Self::Tests, Self::Nothing];
 
     fn takes(self, test: &Test) -> bool {
-        self == Self::Every || self == Self::Tests && *test != Test::Present
+        match test {
+            // `each` is about values.
+            Test::Absent => false,
+            Test::Present => self == Self::Every,
+            _ => self != Self::Nothing,
+        }
     }
 }
 

@@ -10,7 +10,9 @@ use biscuit_auth::builder::{Binary, Op, Term, Unary};
 use super::parts::Bound;
 use crate::model::{Json, JsonProfile, Number, Timestamp};
 use crate::vocabulary::Pattern;
-use crate::vocabulary::grant::{ArgPath, Micros, Scalar, Test, Values, whole_match, whole_text};
+use crate::vocabulary::grant::{
+    ArgPath, Micros, Scalar, Test, Values, lower, whole_match, whole_text,
+};
 use crate::vocabulary::oracle::Oracle;
 
 /// The operations of an expression, those inside closures in their places.
@@ -170,6 +172,13 @@ impl<'a> Body<'a> {
             false => self.constants.first()?,
         };
         let values = Values { list: list(constant, decimal)?, ignore_case };
+        let is_plain = |scalar: &Scalar| match scalar {
+            Scalar::Text(text) => lower(text).as_ref() == Some(text),
+            _ => false,
+        };
+        if ignore_case && !values.list.iter().all(is_plain) {
+            return None;
+        }
         Some(if is_refusal { Test::NotOneOf(values) } else { Test::OneOf(values) })
     }
 

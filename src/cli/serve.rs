@@ -1,0 +1,76 @@
+//! `hardtack serve`: run an authority.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use super::{Exit, Output};
+use crate::authority::{Authority, router, serve};
+use crate::config::{DataDir, Entropy, SystemClock};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub(super) struct Args {
+    /// The data directory that `hardtack init` made.
+    #[arg(default_value = "hardtack-data")]
+    dir: PathBuf,
+    /// Where to listen, instead of where the settings say.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+}
+
+const EXAMPLE: &str = "\
+Example:
+  hardtack serve hardtack-data --listen 127.0.0.1:7400
+
+It ends on SIGTERM or ctrl-c, after the requests under way. Its log goes to stderr.";
+
+impl Args {
+    pub(super) fn run(self, out: &mut Output) -> anyhow::Result<Exit> {
+        // A second subscriber in one process changes nothing.
+        drop(
+            tracing_subscriber::fmt()
+                .with_writer(io::stderr)
+                .with_ansi(false)
+                .with_max_level(tracing::Level::INFO)
+                .try_init(),
+        );
+        runtime()?.block_on(self.serve(out))
+    }
+
+    async fn serve(self, out: &mut Output) -> anyhow::Result<Exit> {
+        let dir = DataDir::open(&self.dir)?;
+        let authority = Arc::new(Authority::open(&dir, SystemClock, Entropy::system()).await?);
+        let listen = self.listen.unwrap_or(dir.settings.listen);
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("`{listen}` cannot be listened on"))?;
+        let address = listener.local_addr().context("the address is not known")?;
+        out.say(&format!("root key {}, listening on http://{address}", dir.root.id()));
+        serve(listener, router(Arc::clone(&authority)), shutdown()?).await?;
+        authority.close().await?;
+        Ok(Exit::Done)
+    }
+}
+
+/// Ready once the process is asked to end.
+fn shutdown() -> anyhow::Result<impl Future<Output = ()> + Send> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be heard")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    })
+}
+
+/// What runs whatever waits.
+pub(super) fn runtime() -> anyhow::Result<Runtime> {
+    Runtime::new().context("threads cannot be started")
+}

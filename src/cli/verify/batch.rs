@@ -1,0 +1,97 @@
+//! Many requests: one decision for each line, in order, whatever the lines hold.
+
+use std::io::{BufRead, BufReader, Read};
+
+use anyhow::Context;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::super::input::{Source, TEXT_BYTES_MAX};
+use super::super::{Exit, Output};
+use super::judge::Judge;
+use super::request::{json, malformed};
+use super::verdict;
+use crate::decide::Decision;
+use crate::model::{Code, Reason};
+
+/// One line.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line<'a> {
+    #[serde(default, borrow)]
+    token: Option<&'a RawValue>,
+    #[serde(borrow)]
+    request: &'a RawValue,
+}
+
+/// Decides every line. A bad line is denied and the next one read; an empty line is a bad one, so
+/// that decisions stay level with lines.
+pub(super) fn run(batch: &Source, judge: &mut Judge, out: &mut Output) -> anyhow::Result<Exit> {
+    let mut reader = BufReader::with_capacity(256 * 1024, batch.open()?);
+    while let Some(line) = next_line(&mut reader).with_context(|| format!("cannot read {batch}"))? {
+        let decision = match line {
+            Some(line) => judged(&line, judge),
+            None => Decision::deny(malformed(format!("longer than {TEXT_BYTES_MAX} bytes"))),
+        };
+        out.json(&verdict::Wire::from(&decision))?;
+        // Whoever writes one line and waits for its answer must get it.
+        if reader.buffer().is_empty() {
+            out.flush()?;
+        }
+        if out.is_closed() {
+            break;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn judged(line: &[u8], judge: &mut Judge) -> Decision {
+    let line: Line<'_> = match serde_json::from_slice(line) {
+        Ok(line) => line,
+        Err(error) => return Decision::deny(malformed(json(&error))),
+    };
+    let token = match line.token.map(|token| serde_json::from_str::<String>(token.get())) {
+        None => None,
+        Some(Ok(token)) => Some(token),
+        Some(Err(_)) => {
+            let reason = Reason::new(Code::TokenMalformed, "the token is not a string");
+            return Decision::deny(reason);
+        }
+    };
+    judge.judge(token.as_deref(), line.request.get().as_bytes())
+}
+
+/// The next line without its end; `Some(None)` for one that is too long, which is skipped whole.
+fn next_line(reader: &mut impl BufRead) -> std::io::Result<Option<Option<Vec<u8>>>> {
+    let mut line = Vec::new();
+    let limit = TEXT_BYTES_MAX as u64 + 1;
+    if reader.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+        return Ok(Some(Some(line)));
+    }
+    if line.len() <= TEXT_BYTES_MAX {
+        return Ok(Some(Some(line)));
+    }
+    reader.skip_until(b'\n')?;
+    Ok(Some(None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_too_long_is_skipped_whole() {
+        let mut text = vec![b'x'; TEXT_BYTES_MAX + 5];
+        text.extend_from_slice(b"\n\nnext");
+        let mut reader = text.as_slice();
+        let mut lines = Vec::new();
+        while let Some(line) = next_line(&mut reader).unwrap() {
+            lines.push(line);
+        }
+        assert_eq!(lines, [None, Some(vec![]), Some(b"next".to_vec())]);
+    }
+}

@@ -1,0 +1,113 @@
+//! `hardtack verify`: decide as a gateway would, offline.
+
+mod batch;
+mod judge;
+mod request;
+mod revoked;
+mod verdict;
+
+use std::path::PathBuf;
+
+use super::input::{self, Source, TEXT_BYTES_MAX};
+use super::usage::usage;
+use super::{Exit, Output, duration, policy, roots};
+use crate::model::JsonProfile;
+
+use self::judge::Judge;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub(super) struct Args {
+    /// The token, or `-` for stdin. A request without one is denied.
+    #[arg(conflicts_with = "batch")]
+    token: Option<String>,
+    /// A public key that is trusted, or a file of such keys; repeat it for more.
+    #[arg(long = "root", value_name = "KEY", required = true)]
+    roots: Vec<String>,
+    /// The request, a JSON file, or `-` for stdin.
+    #[arg(long, value_name = "FILE", required_unless_present = "batch")]
+    request: Option<Source>,
+    /// Decide many: JSON lines of `{"token": …, "request": {…}}`, one decision a line.
+    #[arg(long, value_name = "FILE", conflicts_with = "request")]
+    batch: Option<Source>,
+    /// A gateway policy, or a directory of them; repeat it for more. Without it, what the token
+    /// grants is allowed.
+    #[arg(long = "policy", value_name = "FILE|DIR")]
+    policies: Vec<PathBuf>,
+    /// What is revoked: revocation identifiers and task ids, one a line, or a signed list.
+    #[arg(long, value_name = "FILE")]
+    revoked: Option<Source>,
+    /// How old a signed list may be before every call is denied.
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "1m")]
+    revoked_age: u64,
+    /// Take whole numbers of 64 bits in arguments, for tools that do.
+    #[arg(long)]
+    integers64: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLE: &str = "\
+Example:
+  cat > request.json <<END
+  { \"tool\": \"stripe/refund\", \"args\": {\"amount\": 15, \"currency\": \"usd\"},
+    \"labels\": [\"write\"], \"audience\": \"payments-gateway\" }
+  END
+  hardtack verify - --root root.pub --request request.json < task.token
+
+A request has a tool, and may have args (an object) or args_raw (its JSON text, as a
+string), labels, audience (\"local\" without it), time (now without it), method and path.
+
+Without --revoked nothing counts as revoked. Exit codes: 0 allowed, 3 denied; with
+--batch 0 for any decisions.";
+
+impl Args {
+    pub(super) fn run(self, out: &mut Output) -> anyhow::Result<Exit> {
+        let batch_or_request = self.batch.as_ref().or(self.request.as_ref());
+        let takes_stdin = [
+            self.token.as_deref() == Some("-"),
+            batch_or_request == Some(&Source::Stdin),
+            self.revoked == Some(Source::Stdin),
+        ];
+        if takes_stdin.iter().filter(|takes| **takes).count() > 1 {
+            return usage("stdin can give the token, the request or what is revoked, one of them");
+        }
+        let roots = roots::trusted(&self.roots)?;
+        let revoked = match &self.revoked {
+            Some(source) => revoked::view(source, &roots, self.revoked_age)?,
+            None => revoked::none(),
+        };
+        let profile = match self.integers64 {
+            true => JsonProfile::Integers64,
+            false => JsonProfile::Interoperable,
+        };
+        let mut judge = Judge::new(roots, policy::load(&self.policies)?, revoked, profile);
+        match (&self.batch, &self.request) {
+            (Some(batch), _) => batch::run(batch, &mut judge, out),
+            (None, Some(request)) => {
+                let token = self.token.as_deref().map(input::token_text).transpose()?;
+                one(token.as_deref(), request, &mut judge, self.json, out)
+            }
+            (None, None) => usage("name a request with `--request`, or many with `--batch`"),
+        }
+    }
+}
+
+/// Decides one request.
+fn one(
+    token: Option<&str>,
+    request: &Source,
+    judge: &mut Judge,
+    json: bool,
+    out: &mut Output,
+) -> anyhow::Result<Exit> {
+    let text = request.bytes(TEXT_BYTES_MAX)?;
+    let decision = judge.judge(token, &text);
+    if json {
+        out.json(&verdict::Wire::from(&decision))?;
+    } else {
+        verdict::print(&decision, out)?;
+    }
+    Ok(if decision.is_allow() { Exit::Done } else { Exit::Denied })
+}

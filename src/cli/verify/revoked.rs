@@ -1,0 +1,66 @@
+//! What is revoked, from a file.
+
+use std::collections::HashSet;
+
+use anyhow::{Context, bail};
+
+use super::super::input::{Source, TEXT_BYTES_MAX};
+use crate::keys::TrustedRoots;
+use crate::mint::is_task_id;
+use crate::model::{Key16, RevocationId, Timestamp};
+use crate::verify::{DangerUnrevoked, RevocationView, Revocations, SignedList};
+
+/// Lines of a file: they bear no date, so they are never stale.
+struct Lines(HashSet<Key16>);
+
+impl RevocationView for Lines {
+    fn is_fresh(&self, _now: Timestamp) -> bool {
+        true
+    }
+
+    fn is_revoked(&self, key: &Key16) -> bool {
+        self.0.contains(key)
+    }
+}
+
+/// Nothing is revoked, as far as anyone can say here.
+pub(super) fn none() -> Box<dyn RevocationView> {
+    Box::new(DangerUnrevoked)
+}
+
+/// Reads what is revoked: a signed list, which grows stale, or lines.
+pub(super) fn view(
+    source: &Source,
+    roots: &TrustedRoots,
+    age_secs_max: u64,
+) -> anyhow::Result<Box<dyn RevocationView>> {
+    let text = source.text(TEXT_BYTES_MAX)?;
+    if text.trim_start().starts_with('{') {
+        let list: SignedList = serde_json::from_str(&text)
+            .map_err(|_| anyhow::anyhow!("{source} is not a signed revocation list"))?;
+        let list = list.open(roots).with_context(|| format!("{source} is refused"))?;
+        return Ok(Box::new(Revocations::new(list, age_secs_max)));
+    }
+    let mut keys = HashSet::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        match key(line) {
+            Some(key) => keys.insert(key),
+            None => bail!(
+                "line {} of {source} is neither a whole revocation identifier nor a task id",
+                index + 1
+            ),
+        };
+    }
+    Ok(Box::new(Lines(keys)))
+}
+
+fn key(line: &str) -> Option<Key16> {
+    if is_task_id(line) {
+        return Some(Key16::of(line.as_bytes()));
+    }
+    line.parse::<RevocationId>().map(|id| id.key16()).or_else(|_| line.parse()).ok()
+}
