@@ -7,6 +7,7 @@ mod api;
 mod attenuate;
 mod audit;
 mod completions;
+pub mod demo;
 mod duration;
 mod init;
 mod input;
@@ -54,6 +55,8 @@ Exit codes: 0 done or allowed, 1 failure, 2 usage, 3 denied.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Tell a support case by real calls: an authority, three gateways, some agents and a thief.
+    Demo(demo::Args),
     /// Make a root key, or show the public half of one.
     #[command(subcommand)]
     Key(key::Command),
@@ -100,6 +103,7 @@ enum Exit {
 impl Command {
     fn run(self, out: &mut Output) -> anyhow::Result<Exit> {
         match self {
+            Self::Demo(args) => args.run(out),
             Self::Key(command) => command.run(out),
             Self::Mint(args) => args.run(out),
             Self::Attenuate(args) => args.run(out),

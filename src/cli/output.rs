@@ -115,3 +115,14 @@ impl Output {
         }
     }
 }
+
+/// For what tells its story while it goes on: as [`Output::raw`].
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.put(bytes).map(|()| bytes.len()).map_err(io::Error::other)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Self::flush(self).map_err(io::Error::other)
+    }
+}

@@ -23,6 +23,8 @@ mod cli_mistakes;
 mod cli_support;
 #[cfg(feature = "cli")]
 mod cli_verify;
+#[cfg(feature = "cli")]
+mod demo;
 mod engine;
 mod engine_hostile;
 mod engine_programs;
