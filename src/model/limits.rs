@@ -28,9 +28,9 @@ pub const COLLECTION_MAX: usize = 1024;
 /// Longest regular expression or glob, in bytes.
 pub const REGEX_BYTES_MAX: usize = 256;
 /// Largest compiled regular expression, in bytes; a dozen characters can ask for megabytes.
-pub const REGEX_COMPILED_BYTES_MAX: usize = 64 * 1024;
-/// Regular expressions in one token: each is compiled once.
-pub const TOKEN_REGEXES_MAX: usize = 16;
+pub const REGEX_COMPILED_BYTES_MAX: usize = 32 * 1024;
+/// Regular expressions in one token: each is compiled once, for up to a tenth of a millisecond.
+pub const TOKEN_REGEXES_MAX: usize = 8;
 
 /// Longest Datalog text handed to the parser, which recurses and would overflow its stack.
 pub const DATALOG_TEXT_BYTES_MAX: usize = 64 * 1024;

@@ -11,6 +11,7 @@ mod parse;
 mod path;
 mod permits;
 mod print;
+mod regex;
 mod types;
 mod within;
 
@@ -21,5 +22,6 @@ pub use types::{Constraint, Grant, Micros, Scalar, Test};
 pub use within::{Beyond, within_any};
 
 pub(crate) use path::{escape, names_of};
-pub(crate) use permits::{lower, whole_match, whole_text};
+pub(crate) use permits::lower;
+pub(crate) use regex::{whole_match, whole_text};
 pub(crate) use types::{NamesRule, Values, is_decimal, names_rules};

@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::path::ArgPath;
-use super::permits::{lower, whole_match};
+use super::permits::lower;
+use super::regex::whole_match;
 use super::types::{Constraint, Grant, Micros, Scalar, Test, Values, is_decimal};
 use crate::model::{Json, JsonProfile, Tool, ToolPattern, limits};
 use crate::vocabulary::oracle::{Oracle, time_range};

@@ -5,13 +5,12 @@
 
 use std::fmt;
 
-use regex::{Regex, RegexBuilder};
-
 use super::path::{ArgPath, Found, Place, escape, names_of};
+use super::regex::whole_match;
 use super::types::{
     Constraint, Grant, Micros, NamesRule, Scalar, Test, Values, is_decimal, names_rules,
 };
-use crate::model::{Json, Request, limits};
+use crate::model::{Json, Request};
 use crate::vocabulary::oracle::time_range;
 
 /// Why a call is not one that a grant permits.
@@ -253,33 +252,4 @@ fn equal(scalar: &Scalar, value: &Json) -> bool {
         },
         _ => false,
     }
-}
-
-/// A user's regular expression as one that must match a whole text.
-///
-/// *Errors*: a sentence fragment where it is too long, not valid by itself, or too large.
-pub(crate) fn whole_match(regex: &str) -> Result<Regex, String> {
-    // By itself first: `a)|(b` would otherwise escape the group that holds it together.
-    let compile = |text: &str| {
-        RegexBuilder::new(text)
-            .size_limit(limits::REGEX_COMPILED_BYTES_MAX)
-            .dfa_size_limit(limits::REGEX_COMPILED_BYTES_MAX)
-            .build()
-    };
-    let whole = whole_text(regex);
-    if whole.len() > limits::REGEX_BYTES_MAX {
-        return Err(format!("is longer than {} bytes", limits::REGEX_BYTES_MAX - 8));
-    }
-    match compile(regex).and_then(|_| compile(&whole)) {
-        Ok(regex) => Ok(regex),
-        Err(regex::Error::CompiledTooBig(_)) => {
-            Err("compiles to more than the limit allows".to_owned())
-        }
-        Err(_) => Err("is not a regular expression in RE2 syntax".to_owned()),
-    }
-}
-
-/// The text of [`whole_match`]'s expression.
-pub(crate) fn whole_text(regex: &str) -> String {
-    format!(r"\A(?:{regex})\z")
 }
