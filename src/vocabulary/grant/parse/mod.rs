@@ -1,11 +1,12 @@
+mod value;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::value::{array, count, micros, moment, nonempty, regex, scalars, text, texts, values};
 use super::path::ArgPath;
-use super::permits::lower;
-use super::regex::whole_match;
-use super::types::{Constraint, Grant, Micros, Scalar, Test, Values, is_decimal};
+use super::types::{Constraint, Grant, Test};
 use crate::model::{Json, JsonProfile, Tool, ToolPattern, limits};
-use crate::vocabulary::oracle::{Oracle, time_range};
+use crate::vocabulary::oracle::Oracle;
 
 /// Why a grant was refused: the field, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +20,8 @@ pub struct GrantError {
 
 type Result<T> = std::result::Result<T, GrantError>;
 type Members = [(String, Json)];
+
+const RESERVED: &str = "is reserved for a later version and does not work yet";
 
 fn fail<T>(at: &str, why: impl Into<String>) -> Result<T> {
     Err(GrantError { at: at.to_owned(), why: why.into() })
@@ -112,7 +115,7 @@ fn grant(json: &Json, at: &str) -> Result<Grant> {
             "args" => args = Some(arguments(value, &at)?),
             "other_args" => other_args = other_arguments(value, &at)?,
             "uses" | "budget" | "approval" | "from" => {
-                return fail(&at, "is reserved for a later version and does not work yet");
+                return fail(&at, RESERVED);
             }
             _ => return fail(&at, "is not a field of a grant"),
         }
@@ -262,6 +265,7 @@ fn test(name: &str, value: &Json, at: &str, ignore_case: bool, every: bool) -> R
             }
             Test::Each(inner)
         }
+        "from" | "uses" | "budget" | "approval" => return fail(at, RESERVED),
         _ => return fail(at, "is not a constraint"),
     })
 }
@@ -339,105 +343,55 @@ fn presence(name: &str, json: &Json, at: &str) -> Result<Test> {
     }
 }
 
-fn array<'a>(json: &'a Json, at: &str) -> Result<&'a [Json]> {
-    match json {
-        Json::Array(items) if items.is_empty() => fail(at, "is empty"),
-        Json::Array(items) if items.len() > limits::COLLECTION_MAX => {
-            fail(at, format!("holds more than {} values", limits::COLLECTION_MAX))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_field() {
+        let cases = [
+            (r#"[{"tool": "s/t", "uses": 3}]"#, "`grants[0].uses`: is reserved"),
+            (
+                r#"[{"tool": "s/t", "args": {"x": {"from": "s/u"}}}]"#,
+                "`grants[0].args.x.from`: is res",
+            ),
+            (r#"[{"tool": "s/t", "args": {"x": {"one_of": "$list:p"}}}]"#, ".one_of`: is reserved"),
+            (r#"[{"tool": "s/t", "args": {"x": {"eq": "$list:p"}}}]"#, ".eq`: is reserved"),
+            (r#"[{"tool": "s/t", "argz": {}}]"#, "`grants[0].argz`: is not a field"),
+            (r#"[{"tool": "s/t", "args": {"x": {"maxx": 1}}}]"#, "is not a constraint"),
+            (r#"[{"tool": "st"}]"#, "not of the form"),
+            (r#"[{"args": {}}]"#, "names no tool"),
+            (r#"[{"tool": "s/t", "tools": ["s/u"]}]"#, "more than one way"),
+            (r#"[{"server": "s"}]"#, "without labels"),
+            (r#"[{"tool": "s/t", "other_args": "allow"}]"#, "without `args`"),
+            (r#"[{"tool": "s/t", "args": {"x": {}}}]"#, "asks nothing"),
+            (r#"[{"tool": "s/t", "args": {"x": {"any": true, "max": 1}}}]"#, "beside something"),
+            (r#"[{"tool": "s/t", "args": {"x": {"min": 2, "max": 1}}}]"#, "above its upper"),
+            (r#"[{"tool": "s/t", "args": {"x": {"max": 0.0000001}}}]"#, "six decimals"),
+            (r#"[{"tool": "s/t", "args": {"x": {"eq": null}}}]"#, "is null"),
+            (r#"[{"tool": "s/t", "args": {"x": {"one_of": []}}}]"#, "is empty"),
+            (r#"[{"tool": "s/t", "args": {"x": {"one_of": ["a", 1.5]}}}]"#, "mixes a number"),
+            (r#"[{"tool": "s/t", "args": {"x": {"max": 1, "ignore_case": true}}}]"#, "ignore_case"),
+            (r#"[{"tool": "s/t", "args": {"x": {"max": 1, "bare": true}}}]"#, "`bare` without"),
+            (r#"[{"tool": "s/t", "args": {"x": {"each": {}}}}]"#, "asks nothing of an element"),
+            (r#"[{"tool": "s/t", "args": {"": {"max": 1}}}]"#, "path is empty"),
+            (r#"[{"tool": "s/t", "tool": "s/u"}]"#, "twice"),
+            ("[]", "is empty"),
+            ("7", "not an array of grants"),
+        ];
+        for (json, expected) in cases {
+            let error = grants_from_json(json.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{json}: {error}");
         }
-        Json::Array(items) => Ok(items),
-        other => fail(at, format!("is a {}, not an array", other.kind())),
     }
-}
 
-fn text<'a>(json: &'a Json, at: &str) -> Result<&'a str> {
-    match json {
-        Json::String(text) if text.starts_with("$list:") => {
-            fail(at, "names a list; lists are reserved for a later version")
-        }
-        Json::String(text) => Ok(text),
-        other => fail(at, format!("is a {}, not a string", other.kind())),
+    #[test]
+    fn toml_and_json_say_the_same() {
+        let toml = "[[grants]]\ntool = \"s/t\"\nargs = { d = { after = 2026-01-01T00:00:00Z } }\n\
+                    [[grants]]\ntools = [\"s/a\", \"s/b\"]\nargs = { x = { max = 1.5 } }\n";
+        let json = r#"[{"tool": "s/t", "args": {"d": {"after": "2026-01-01T00:00:00Z"}}},
+                       {"tools": ["s/a", "s/b"], "args": {"x": {"max": 1.5}}}]"#;
+        assert_eq!(grants_from_toml(toml).unwrap(), grants_from_json(json.as_bytes()).unwrap());
+        assert!(grants_from_toml("x = nan").is_err());
     }
-}
-
-fn texts(json: &Json, at: &str) -> Result<Vec<String>> {
-    let each = |(i, json)| nonempty(json, &format!("{at}[{i}]"));
-    array(json, at)?.iter().enumerate().map(each).collect()
-}
-
-fn nonempty(json: &Json, at: &str) -> Result<String> {
-    match text(json, at)? {
-        "" => fail(at, "is empty"),
-        text => Ok(text.to_owned()),
-    }
-}
-
-fn count(json: &Json, at: &str) -> Result<u32> {
-    match json {
-        Json::Number(number) => number
-            .as_integer()
-            .and_then(|count| u32::try_from(count).ok())
-            .map_or_else(|| fail(at, "is not a count from 0 to 4294967295"), Ok),
-        other => fail(at, format!("is a {}, not a count", other.kind())),
-    }
-}
-
-fn micros(json: &Json, at: &str) -> Result<Micros> {
-    match json {
-        Json::Number(number) => number.micros().map(Micros).map_or_else(
-            || fail(at, "has more than six decimals, or is beyond ±9223372036854"),
-            Ok,
-        ),
-        other => fail(at, format!("is a {}, not a number", other.kind())),
-    }
-}
-
-fn moment(json: &Json, at: &str) -> Result<(u64, u64)> {
-    match time_range(text(json, at)?) {
-        // An instant with a fraction covers two seconds, and a bound is a whole one.
-        Some((from, to)) if to.secs() == from.secs() + 1 => fail(at, "has a fraction of a second"),
-        Some((from, to)) => Ok((from.secs(), to.secs())),
-        None => fail(at, "is neither an RFC 3339 instant nor a date, from 1970 on"),
-    }
-}
-
-fn regex(json: &Json, at: &str) -> Result<String> {
-    let text = nonempty(json, at)?;
-    whole_match(&text).map(|_| text).or_else(|why| fail(at, why))
-}
-
-fn scalars(items: &[Json], at: &str) -> Result<Vec<Scalar>> {
-    let mut list: Vec<Scalar> = Vec::with_capacity(items.len());
-    for (i, item) in items.iter().enumerate() {
-        let at = if items.len() == 1 { at.to_owned() } else { format!("{at}[{i}]") };
-        list.push(match item {
-            Json::String(_) => Scalar::Text(text(item, &at)?.to_owned()),
-            Json::Number(number) => Scalar::Number(number.clone()),
-            Json::Bool(value) => Scalar::Bool(*value),
-            Json::Null => return fail(&at, "is null; `absent` says that an argument is not there"),
-            other => return fail(&at, format!("is a {}, not a scalar", other.kind())),
-        });
-    }
-    let fraction =
-        |scalar: &Scalar| matches!(scalar, Scalar::Number(n) if n.as_integer().is_none());
-    if list.iter().any(fraction) && !is_decimal(&list) {
-        return fail(
-            at,
-            "mixes a number with a fraction with texts, or has more than six decimals",
-        );
-    }
-    list.dedup();
-    Ok(list)
-}
-
-fn values(items: &[Json], at: &str, ignore_case: bool) -> Result<Values> {
-    let list = scalars(items, at)?;
-    if ignore_case && !list.iter().all(|scalar| matches!(scalar, Scalar::Text(_))) {
-        return fail(at, "has `ignore_case` for values that are not texts");
-    }
-    let is_plain = |scalar: &Scalar| !matches!(scalar, Scalar::Text(text) if lower(text).is_none());
-    if ignore_case && !list.iter().all(is_plain) {
-        return fail(at, "has `ignore_case` for letters whose case is not plain, such as `ß`");
-    }
-    Ok(Values { list, ignore_case })
 }
