@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use biscuit_auth::Biscuit;
-use biscuit_auth::builder::{Algorithm, Fact, Term};
+use biscuit_auth::builder::{Algorithm, BlockBuilder, Fact, Term};
 use rand::{CryptoRng, RngCore};
 use uuid::Uuid;
 
@@ -164,7 +164,7 @@ pub fn mint(
     for check in checks {
         builder = builder.check(check).map_err(build)?;
     }
-    let builder = task.datalog.add_to_authority(builder).map_err(build)?;
+    let builder = builder.merge(task.datalog.add_to_block(BlockBuilder::new()).map_err(build)?);
     let root = key.to_biscuit().map_err(|_| MintError::Build)?;
     let next = biscuit_auth::KeyPair::new_with_rng(Algorithm::Ed25519, rng);
     let token = builder

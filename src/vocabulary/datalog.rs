@@ -1,6 +1,4 @@
-use biscuit_auth::builder::{
-    BiscuitBuilder, BlockBuilder, Check, Fact, Op, Policy, Predicate, Rule, Scope, Term,
-};
+use biscuit_auth::builder::{BlockBuilder, Check, Fact, Op, Policy, Predicate, Rule, Scope, Term};
 use biscuit_auth::error::Token as BiscuitError;
 use biscuit_auth::parser::parse_source;
 
@@ -119,22 +117,7 @@ impl Datalog {
         self.facts.iter().map(|fact| &fact.predicate).chain(heads)
     }
 
-    pub(crate) fn add_to_authority(
-        &self,
-        mut builder: BiscuitBuilder,
-    ) -> Result<BiscuitBuilder, BiscuitError> {
-        for fact in &self.facts {
-            builder = builder.fact(fact.clone())?;
-        }
-        for rule in &self.rules {
-            builder = builder.rule(rule.clone())?;
-        }
-        for check in &self.checks {
-            builder = builder.check(check.clone())?;
-        }
-        Ok(builder)
-    }
-
+    /// Adds all of it to a block; a text has no scopes of its own to lose.
     pub(crate) fn add_to_block(
         &self,
         mut builder: BlockBuilder,
