@@ -69,9 +69,9 @@
 //! | feature | adds |
 //! | --- | --- |
 //! | (none) | the six steps, pure: no async runtime, no HTTP, no files |
-//! | `guard` | the [tower layer](guard) for axum and any `http` service |
-//! | `gateway` | [keeping a guard's view of revocations](gateway) in step with an authority |
-//! | `server` | the [authority](authority) and its [store](store) |
+//! | `guard` | the tower layer of [`guard`] for axum and any `http` service |
+//! | `gateway` | [`gateway`]: keeping a guard's view of revocations in step with an authority |
+//! | `server` | the [`authority`] and its [`store`] |
 //! | `cli` | the `hardtack` command |
 //! | `full` | all of them; the default |
 

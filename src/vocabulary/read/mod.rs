@@ -1,4 +1,4 @@
-//! Datalog back to the language of grants: what [`compile`](super::compile) would have written.
+//! Datalog back to the language of grants: what [`compile`] would have written.
 //!
 //! A reading is never a guess. Whatever is read is compiled again, and stands only if that gives
 //! the same query up to the order of its parts and the names of its variables. What people write
