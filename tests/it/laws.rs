@@ -214,6 +214,27 @@ fn law_4_judged_bytes_are_kept_and_strict() {
 }
 
 #[test]
+fn law_5_cost_is_bounded_before_evaluation() {
+    let facts: String = (0..64).map(|i| format!("f({i}); ")).collect();
+    // By shape, when the token is decoded: no signature is checked for it, no policy consulted.
+    for shape in [
+        format!("{facts} check if f($a), f($b), f($c), f($d);"),
+        "check if call($s, $t), $t.matches($s);".to_owned(),
+        "reject if true or false;".to_owned(),
+        format!("check if {}1{} != [];", "[".repeat(20), "]".repeat(20)),
+    ] {
+        let bytes = appended(&token(GRANT), &shape);
+        let error = hardtack::token::UnverifiedToken::from_bytes(bytes).unwrap_err();
+        assert_eq!(error.code, Code::TokenTooComplex, "{shape}");
+    }
+    // By steps, what the shape cannot tell; and the token that was narrowed stays usable.
+    let slow =
+        appended(&token(GRANT), &format!("{facts} check if f($a), f($b), f($c), $a > $b + 99;"));
+    assert_eq!(code(&judge_bytes(slow, &call())), "token-too-complex");
+    assert!(judge(&token(GRANT), &call()).is_allow());
+}
+
+#[test]
 fn law_6_same_input_same_decision() {
     let grants = r#"[{"tool": "crm/get_account", "args": {"id": {"max": 5}, "x": {"any": true}}},
         {"tool": "crm/get_account", "args": {"id": {"max": 9}, "x": {"any": true}}}]"#;
@@ -224,6 +245,62 @@ fn law_6_same_input_same_decision() {
     assert!(matches!(a, hardtack::decide::Decision::Allow { grant: 1 }), "{a:?}");
     let over = |args| judge(&token, &request("crm/get_account", args));
     assert_eq!(over(r#"{"id": 70, "x": 1}"#), over(r#"{"x": 1, "id": 70}"#));
+}
+
+/// A log whose disk is full.
+#[cfg(feature = "guard")]
+struct Full;
+
+#[cfg(feature = "guard")]
+impl hardtack::record::Sink for Full {
+    fn write(&self, _: hardtack::record::Record) -> Result<(), hardtack::record::SinkError> {
+        Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into())
+    }
+}
+
+/// The status of one call through a guard, and how often the handler ran.
+#[cfg(feature = "guard")]
+fn guarded(sink: Arc<dyn hardtack::record::Sink>, body: &'static str) -> (u16, usize) {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::body::Body;
+    use axum::{Router, routing::post};
+    use hardtack::guard::{Guard, ToolMap};
+    use hardtack::model::ManualClock;
+    use tower::ServiceExt;
+
+    let guard = Guard::builder("gw")
+        .roots(roots())
+        .tools(ToolMap::new().route("POST", "/accounts", "crm/get_account").unwrap())
+        .sink(sink)
+        .clock(Arc::new(ManualClock::at(now())))
+        .revocations(DangerUnrevoked)
+        .build()
+        .unwrap();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let handler = move || async move { drop(counted.fetch_add(1, Ordering::SeqCst)) };
+    let app = Router::new().route("/accounts", post(handler)).layer(guard);
+    let request = http::Request::post("/accounts")
+        .header("authorization", hardtack::present::to_authorization(&token(GRANT)))
+        .header("content-type", "application/json")
+        .body(Body::from(body))
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let response = runtime.block_on(app.oneshot(request)).unwrap();
+    (response.status().as_u16(), runs.load(Ordering::SeqCst))
+}
+
+#[cfg(feature = "guard")]
+#[test]
+fn law_7_every_decision_leaves_a_record_or_the_call_is_denied() {
+    let sink = Arc::new(hardtack::record::MemorySink::new());
+    assert_eq!(guarded(sink.clone(), r#"{"id": 7}"#), (200, 1));
+    assert_eq!(guarded(sink.clone(), r#"{"id": 700}"#), (403, 0));
+    assert_eq!(guarded(sink.clone(), r#"{"id": 7, "id": 8}"#), (400, 0));
+    let codes: Vec<_> = sink.records().iter().map(|record| record.decision.code()).collect();
+    assert_eq!(codes, [None, Some(Code::NotGranted), Some(Code::RequestMalformed)]);
+    assert_eq!(guarded(Arc::new(Full), r#"{"id": 7}"#), (503, 0));
 }
 
 #[test]
