@@ -5,6 +5,7 @@
 //! checked by [`verify`](crate::verify) alone.
 
 mod decode;
+mod regex;
 mod shape;
 
 use std::fmt;
@@ -68,7 +69,7 @@ impl UnverifiedToken {
         for (index, block) in blocks.iter().enumerate() {
             shape::bounded(index, block)?;
         }
-        shape::regexes(&blocks)?;
+        regex::bounded(&blocks)?;
         Ok(Self {
             root_key_id: wire.root_key_id,
             is_sealed: decode::is_sealed(&wire),

@@ -21,6 +21,7 @@ mod adversarial;
 mod authority;
 #[cfg(feature = "cli")]
 mod authority_crash;
+mod breaker;
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]

@@ -3,6 +3,7 @@
 //! Decisions are made by evaluating the Datalog that a grant compiles to. This reading of the same
 //! grant explains a refusal, and tests hold the two against one another.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use regex::{Regex, RegexBuilder};
@@ -11,7 +12,7 @@ use super::path::{ArgPath, Found, Place, escape, names_of};
 use super::types::{
     Constraint, Grant, Micros, NamesRule, Scalar, Test, Values, is_decimal, names_rules,
 };
-use crate::model::{Json, Request, limits};
+use crate::model::{Json, Request, limits, regex_classes};
 use crate::vocabulary::oracle::time_range;
 
 /// Why a call is not one that a grant permits.
@@ -141,9 +142,7 @@ impl Test {
             Self::Suffix(suffix) => with_text(&|text| text.ends_with(suffix.as_str())),
             Self::Contains(part) => with_text(&|text| text.contains(part.as_str())),
             Self::MaxLength(max) => with_text(&|text| text.chars().count() <= *max as usize),
-            Self::Matches(regex) => {
-                with_text(&|text| whole_match(regex).is_ok_and(|regex| regex.is_match(text)))
-            }
+            Self::Matches(regex) => with_text(&|text| matches_whole(regex, text)),
             Self::Oracle(oracle, constants, bare) => {
                 let constants: Vec<&str> = constants.iter().map(String::as_str).collect();
                 with_text(&|text| oracle.holds(text, &constants, *bare))
@@ -270,6 +269,9 @@ pub(crate) fn whole_match(regex: &str) -> Result<Regex, String> {
     if whole.len() > limits::REGEX_BYTES_MAX {
         return Err(format!("is longer than {} bytes", limits::REGEX_BYTES_MAX - 8));
     }
+    if regex_classes(regex) > limits::TOKEN_REGEX_CLASSES_MAX {
+        return Err("names more classes of characters than the limit allows".to_owned());
+    }
     match compile(regex).and_then(|_| compile(&whole)) {
         Ok(regex) => Ok(regex),
         Err(regex::Error::CompiledTooBig(_)) => {
@@ -277,6 +279,20 @@ pub(crate) fn whole_match(regex: &str) -> Result<Regex, String> {
         }
         Err(_) => Err("is not a regular expression in RE2 syntax".to_owned()),
     }
+}
+
+/// Whether a user's regular expression matches a whole text.
+fn matches_whole(regex: &str, text: &str) -> bool {
+    thread_local! {
+        /// Thousands of elements are held against one expression, one after the other.
+        static LAST: RefCell<Option<(String, Regex)>> = const { RefCell::new(None) };
+    }
+    LAST.with_borrow_mut(|last| {
+        if last.as_ref().is_none_or(|(of, _)| of != regex) {
+            *last = whole_match(regex).ok().map(|compiled| (regex.to_owned(), compiled));
+        }
+        last.as_ref().is_some_and(|(_, compiled)| compiled.is_match(text))
+    })
 }
 
 /// The text of [`whole_match`]'s expression.
