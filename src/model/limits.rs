@@ -37,6 +37,9 @@ pub const TOKEN_REGEXES_MAX: usize = 16;
 pub const TOKEN_REGEX_CLASSES_MAX: usize = 64;
 /// How many classes one class costs where case is ignored: every letter is looked up.
 pub const REGEX_CASELESS_WEIGHT: usize = 16;
+/// Bytes of text and values in all blocks of a token, counted wherever a symbol is used: a long
+/// symbol that is named a thousand times takes a thousand copies.
+pub const TOKEN_DECODED_BYTES_MAX: usize = 64 * 1024;
 
 /// Longest Datalog text handed to the parser, which recurses and would overflow its stack.
 pub const DATALOG_TEXT_BYTES_MAX: usize = 64 * 1024;

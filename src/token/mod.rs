@@ -7,6 +7,7 @@
 mod decode;
 mod regex;
 mod shape;
+mod size;
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,9 +1,11 @@
 //! Ways in which a stranger, a holder or a caller once broke a promise.
 
+use biscuit_auth::format::schema;
 use hardtack::decide::Decision;
 use hardtack::model::Request;
 use hardtack::token::UnverifiedToken;
 use hardtack::vocabulary::grant::grants_from_json;
+use prost::Message;
 
 use crate::support::*;
 
@@ -36,4 +38,57 @@ fn classes_of_characters_are_bounded_before_they_are_worked_out() {
     let honest =
         format!("check if !\"x\".matches(\"{honest}\"), !\"x\".matches(\"\\\\d{{4}}-\\\\d{{2}}\")");
     assert_eq!(code(&with(&honest, &call)), "allow");
+}
+
+#[test]
+fn a_symbol_is_not_copied_a_thousand_times() {
+    let call = request("x/y", "{}");
+    for (len, arrays, items) in [(7000, 1, 1024), (5000, 64, 24), (4000, 2, 1024)] {
+        let decision = judge_bytes(amplified(&any(), len, arrays, items), &call);
+        assert_eq!(code(&decision), "token-too-complex");
+        assert!(decision.reasons()[0].message.contains("names texts"), "{decision:?}");
+    }
+    assert_eq!(code(&judge_bytes(amplified(&any(), 600, 2, 24), &call)), "allow");
+}
+
+/// A token whose one long symbol is named over and over.
+fn amplified(
+    parent: &hardtack::token::UnverifiedToken,
+    len: usize,
+    arrays: usize,
+    items: usize,
+) -> Vec<u8> {
+    use schema::term::Content;
+    let term = |content| schema::Term { content: Some(content) };
+    let symbol = || term(Content::String(1024));
+    let fact = |_| schema::Fact {
+        predicate: schema::Predicate {
+            name: 1025,
+            terms: vec![term(Content::Array(schema::Array {
+                array: (0..items).map(|_| symbol()).collect(),
+            }))],
+        },
+    };
+    let mut block = schema::Block {
+        symbols: vec!["x".repeat(len), "f".to_owned()],
+        version: Some(6),
+        facts: (0..arrays).map(fact).collect(),
+        ..Default::default()
+    };
+    // The parent's symbols come first.
+    let count: usize = {
+        let wire = schema::Biscuit::decode(parent.as_bytes()).unwrap();
+        schema::Block::decode(wire.authority.block.as_slice()).unwrap().symbols.len()
+    };
+    for fact in &mut block.facts {
+        fact.predicate.name = 1025 + count as u64;
+        for term in &mut fact.predicate.terms {
+            if let Some(Content::Array(array)) = &mut term.content {
+                for term in &mut array.array {
+                    term.content = Some(Content::String(1024 + count as u64));
+                }
+            }
+        }
+    }
+    with_raw_block(parent, block.encode_to_vec()).unwrap()
 }
