@@ -62,6 +62,12 @@ pub const GLOB_VALUE_BYTES_MAX: usize = 1024;
 /// byte once for every four bytes of its pattern. A token may ask hundreds of questions.
 pub const ORACLE_WORK_MAX: usize = 64 * 1024;
 
+/// Work that making the facts of one call may take, in bytes copied, scanned or compared; every
+/// place that a pattern leads to counts as [`FACT_PLACE_WORK`]. A token may ask for every argument,
+/// each with its whole path, and hundreds of times for the same array.
+pub const FACT_WORK_MAX: usize = 4 * 1024 * 1024;
+/// What one place in the arguments counts for, in bytes.
+pub const FACT_PLACE_WORK: usize = 64;
 
 /// Steps one evaluation may take: a join probe, an operation or 64 bytes of text are one step.
 pub const EVALUATION_STEPS_MAX: u64 = 20_000;

@@ -51,6 +51,35 @@ fn a_symbol_is_not_copied_a_thousand_times() {
     assert_eq!(code(&judge_bytes(amplified(&any(), 600, 2, 24), &call)), "allow");
 }
 
+#[test]
+fn asking_for_every_argument_does_not_copy_a_long_path_for_each() {
+    let items = vec!["1"; 4000].join(",");
+    let call = request("x/y", &format!("{{\"{}\": [{items}]}}", "k".repeat(900_000)));
+    assert_eq!(code(&with("check if arg($p, $v), $v == 1", &call)), "token-too-complex");
+    let small = request("x/y", &format!("{{\"k\": [{items}]}}"));
+    assert_eq!(code(&with("check if arg(\"k/7\", 1)", &small)), "allow");
+}
+
+#[test]
+fn asking_hundreds_of_times_for_one_array_is_bounded() {
+    let items = vec!["1"; 4000].join(",");
+    let call =
+        request("x/y", &format!(r#"{{"a": {{"a": {{"a": {{"a": {{"a": [{items}]}}}}}}}}}}"#));
+    let path = |i: u32| {
+        let steps = (0..4).map(|bit| if i >> bit & 1 == 0 { "/a" } else { "/*" });
+        format!("a{}/*", steps.collect::<String>())
+    };
+    let words = ["arg_at", "number_at", "arg_lower", "arg_length", "arg_count"];
+    let queries = |i| words.map(|word| format!("{word}(\"{}\", $x)", path(i))).join(" or ");
+    let checks: String = (0..16).map(|i| format!("check if {};", queries(i))).collect();
+    assert_eq!(code(&with(&checks, &call)), "token-too-complex");
+    let oracle = |i| format!("check if arg_cidr(\"{}\", \"10.{i}.0.0/16\") or true;", path(i));
+    let oracles: String = (0..32).map(oracle).collect();
+    assert_eq!(code(&with(&oracles, &call)), "token-too-complex");
+    let one = r#"check if arg_at("a/a/a/a/a/*", $x), $x.contains(1)"#;
+    assert_eq!(code(&with(one, &call)), "allow");
+}
+
 /// A token whose one long symbol is named over and over.
 fn amplified(
     parent: &hardtack::token::UnverifiedToken,
