@@ -68,6 +68,8 @@ pub const ORACLE_WORK_MAX: usize = 64 * 1024;
 pub const FACT_WORK_MAX: usize = 4 * 1024 * 1024;
 /// What one place in the arguments counts for, in bytes.
 pub const FACT_PLACE_WORK: usize = 64;
+/// Failed checks of one call that are explained in the language of grants; the others are named.
+pub const EXPLAINED_MAX: usize = 4;
 
 /// Steps one evaluation may take: a join probe, an operation or 64 bytes of text are one step.
 pub const EVALUATION_STEPS_MAX: u64 = 20_000;

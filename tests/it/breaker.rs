@@ -80,6 +80,23 @@ fn asking_hundreds_of_times_for_one_array_is_bounded() {
     assert_eq!(code(&with(one, &call)), "allow");
 }
 
+#[test]
+fn reasons_stay_small_whatever_the_arguments_are() {
+    let long = format!(r#"{{"note": "{0}", "{0}": 1}}"#, "x".repeat(400_000));
+    let call = request("x/y", &long);
+    let grants = [
+        r#"[{"tool": "x/y", "args": {"note": {"eq": "a"}}, "other_args": "allow"}]"#,
+        r#"[{"tool": "x/y", "args": {"note": {"any": true}}}]"#,
+    ];
+    let mut token = any();
+    for block in 0..14 {
+        token = narrowed(&token, grants[block % 2]);
+    }
+    let decision = judge(&token, &call);
+    assert_eq!((code(&decision), decision.reasons().len()), ("check-failed", 14));
+    assert!(serde_json::to_string(&decision).unwrap().len() < 16 * 1024);
+}
+
 /// A token whose one long symbol is named over and over.
 fn amplified(
     parent: &hardtack::token::UnverifiedToken,
