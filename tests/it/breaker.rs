@@ -2,7 +2,8 @@
 
 use biscuit_auth::format::schema;
 use hardtack::decide::Decision;
-use hardtack::model::Request;
+use hardtack::model::{Reason, Request};
+use hardtack::record::Redaction;
 use hardtack::token::UnverifiedToken;
 use hardtack::vocabulary::grant::grants_from_json;
 use prost::Message;
@@ -95,6 +96,27 @@ fn reasons_stay_small_whatever_the_arguments_are() {
     let decision = judge(&token, &call);
     assert_eq!((code(&decision), decision.reasons().len()), ("check-failed", 14));
     assert!(serde_json::to_string(&decision).unwrap().len() < 16 * 1024);
+}
+
+#[test]
+fn marks_of_secrets_are_not_taken_for_secrets() {
+    let letters: Vec<String> = "[redacted]".chars().map(|c| format!("\"{c}\"")).collect();
+    let args = format!(r#"{{"password": [{}]}}"#, letters.join(","));
+    let mut reasons = vec![Reason::new(hardtack::model::Code::CheckFailed, "tread ".repeat(1000))];
+    Redaction::default().reasons(&mut reasons, &request("x/y", &args).args);
+    assert!(reasons[0].message.len() < 16 * 1024, "{}", reasons[0].message.len());
+    assert!(!reasons[0].message.replace("[redacted]", "").contains(['t', 'r', 'e', 'a', 'd']));
+}
+
+#[test]
+fn a_secret_that_a_reason_quotes_in_part_is_redacted() {
+    let secret = format!("sk-{}", "0123456789".repeat(20));
+    let call = request("x/y", &format!(r#"{{"token": "{secret}"}}"#));
+    let held = narrowed(&any(), r#"[{"tool": "x/y", "args": {"token": {"eq": "other"}}}]"#);
+    let Decision::Deny { mut reasons } = judge(&held, &call) else { panic!("allowed") };
+    assert!(reasons[0].fact.as_ref().unwrap().contains("sk-012"));
+    Redaction::default().reasons(&mut reasons, &call.args);
+    assert!(!serde_json::to_string(&reasons).unwrap().contains("sk-0"), "{reasons:?}");
 }
 
 /// A token whose one long symbol is named over and over.
