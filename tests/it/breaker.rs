@@ -5,6 +5,7 @@ use hardtack::decide::Decision;
 use hardtack::model::{Reason, Request};
 use hardtack::record::Redaction;
 use hardtack::token::UnverifiedToken;
+use hardtack::verify::authenticate;
 use hardtack::vocabulary::grant::grants_from_json;
 use prost::Message;
 
@@ -117,6 +118,18 @@ fn a_secret_that_a_reason_quotes_in_part_is_redacted() {
     assert!(reasons[0].fact.as_ref().unwrap().contains("sk-012"));
     Redaction::default().reasons(&mut reasons, &call.args);
     assert!(!serde_json::to_string(&reasons).unwrap().contains("sk-0"), "{reasons:?}");
+}
+
+#[test]
+fn a_block_cannot_seem_to_end_before_its_token_does() {
+    let expires = |token| authenticate(token, &roots()).unwrap().expires();
+    let honest = expires(any());
+    let early = "check if time($t), $t < 1970-01-01T00:00:01Z;";
+    for lie in ["time(1970-01-01T00:00:00Z);", "time($t) <- time($u), $t == $u, time($t);"] {
+        let bytes = appended(&any(), &format!("{lie} {early}"));
+        let token = UnverifiedToken::from_bytes(bytes).unwrap();
+        assert_eq!(expires(token), honest, "{lie}");
+    }
 }
 
 /// A token whose one long symbol is named over and over.
