@@ -1,5 +1,7 @@
 //! Why a call was refused, in the language of grants: what failed, and what would pass.
 
+use std::fmt::{self, Write};
+
 use biscuit_auth::builder::Check;
 
 use crate::model::{Block, Code, Json, Number, Reason, Request};
@@ -91,29 +93,57 @@ fn mismatch(code: Code, who: &str, miss: Option<Mismatch>, request: &Request) ->
 fn names(request: &Request) -> String {
     match request.args.value() {
         Json::Object(members) => {
-            let names: Vec<String> =
-                members.iter().map(|(name, _)| Json::String(name.clone()).to_string()).collect();
+            let shown = members.iter().take(NAMES_MAX);
+            let mut names: Vec<String> = shown.map(|(name, _)| quoted(name)).collect();
+            if members.len() > NAMES_MAX {
+                names.push("…".to_owned());
+            }
             format!("{{{}}}", names.join(", "))
         }
         _ => "{,}".to_owned(),
     }
 }
 
+/// Argument names that a reason quotes.
+const NAMES_MAX: usize = 32;
+/// Characters of one name or value that a reason quotes: the caller chose them, and a token can
+/// fail hundreds of checks on the same megabyte.
+const SHOWN_MAX: usize = 80;
+
+/// The beginning of a text, quoted.
+fn quoted(text: &str) -> String {
+    let start: String = text.chars().take(SHOWN_MAX).collect();
+    let mark = if start.len() < text.len() { "…" } else { "" };
+    format!("{}{mark}", Json::String(start))
+}
+
+/// The beginning of a value.
+fn shown(value: &Json) -> String {
+    struct Start(String, usize);
+    impl Write for Start {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            for c in text.chars() {
+                self.1 = self.1.checked_sub(1).ok_or(fmt::Error)?;
+                self.0.push(c);
+            }
+            Ok(())
+        }
+    }
+    let mut start = Start(String::new(), SHOWN_MAX);
+    // The only error is that no more fits.
+    if write!(start, "{value}").is_err() {
+        start.0.push('…');
+    }
+    start.0
+}
+
 /// The fact that failed a test: the argument as the Datalog sees it.
 fn fact(path: &ArgPath, test: &Test, request: &Request) -> Option<String> {
-    const SHOWN_MAX: usize = 80;
     let Found::Places(places) = path.find(request.args.value()) else { return None };
     let failing = places.into_iter().find_map(|place| match place {
         Place::Value(value) if !test.holds(value) => Some(value),
         _ => None,
     })?;
-    let shown = |json: &Json| {
-        let text = json.to_string();
-        match text.char_indices().nth(SHOWN_MAX) {
-            Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-            None => text,
-        }
-    };
     let at = Json::String(path.to_string());
     let micros = match (test, failing) {
         (Test::Min(_) | Test::Max(_), Json::Number(number)) => Number::micros(number),

@@ -124,8 +124,14 @@ impl<'a> Failed<'a> {
     fn reason(&self, bearing: &Bearing, request: &Request) -> Reason {
         let reason = match self.check {
             Some(check) => explain::failed(check, self.code, bearing, request),
-            None => Reason::new(self.code, "a check of the token does not hold"),
+            None => return self.bare(),
         };
+        Reason { block: Some(self.block), check: Some(self.index), ..reason }
+    }
+
+    /// The reason without what it takes to explain it.
+    fn bare(&self) -> Reason {
+        let reason = Reason::new(self.code, "a check of the token does not hold");
         Reason { block: Some(self.block), check: Some(self.index), ..reason }
     }
 }
@@ -133,7 +139,11 @@ impl<'a> Failed<'a> {
 /// A refusal with every failed check of this code.
 fn refuse(failed: &[Failed], code: Code, bearing: &Bearing, request: &Request) -> Decision {
     let of_code = failed.iter().filter(|failed| failed.code == code);
-    Decision::Deny { reasons: of_code.map(|failed| failed.reason(bearing, request)).collect() }
+    let reason = |(index, failed): (usize, &Failed)| match index < limits::EXPLAINED_MAX {
+        true => failed.reason(bearing, request),
+        false => failed.bare(),
+    };
+    Decision::Deny { reasons: of_code.enumerate().map(reason).collect() }
 }
 
 /// What the policy has against the call. Its own checks count as `deny if`.

@@ -31,6 +31,15 @@ pub const REGEX_BYTES_MAX: usize = 256;
 pub const REGEX_COMPILED_BYTES_MAX: usize = 32 * 1024;
 /// Regular expressions in one token: each is compiled once, for up to a tenth of a millisecond.
 pub const TOKEN_REGEXES_MAX: usize = 8;
+/// Unicode classes in the regular expressions of one token; one that ignores case counts as
+/// [`REGEX_CASELESS_WEIGHT`]. They are worked out before the compiled size is known: 4 KiB of
+/// `(?i)[\pL\pL…]` took a second.
+pub const TOKEN_REGEX_CLASSES_MAX: usize = 64;
+/// How many classes one class costs where case is ignored: every letter is looked up.
+pub const REGEX_CASELESS_WEIGHT: usize = 16;
+/// Bytes of text and values in all blocks of a token, counted wherever a symbol is used: a long
+/// symbol that is named a thousand times takes a thousand copies.
+pub const TOKEN_DECODED_BYTES_MAX: usize = 64 * 1024;
 
 /// Longest Datalog text handed to the parser, which recurses and would overflow its stack.
 pub const DATALOG_TEXT_BYTES_MAX: usize = 64 * 1024;
@@ -52,6 +61,15 @@ pub const GLOB_VALUE_BYTES_MAX: usize = 1024;
 /// Work all oracles of one decision may do, in bytes of the values they parse; a glob counts each
 /// byte once for every four bytes of its pattern. A token may ask hundreds of questions.
 pub const ORACLE_WORK_MAX: usize = 64 * 1024;
+
+/// Work that making the facts of one call may take, in bytes copied, scanned or compared; every
+/// place that a pattern leads to counts as [`FACT_PLACE_WORK`]. A token may ask for every argument,
+/// each with its whole path, and hundreds of times for the same array.
+pub const FACT_WORK_MAX: usize = 4 * 1024 * 1024;
+/// What one place in the arguments counts for, in bytes.
+pub const FACT_PLACE_WORK: usize = 64;
+/// Failed checks of one call that are explained in the language of grants; the others are named.
+pub const EXPLAINED_MAX: usize = 4;
 
 /// Steps one evaluation may take: a join probe, an operation or 64 bytes of text are one step.
 pub const EVALUATION_STEPS_MAX: u64 = 20_000;

@@ -72,10 +72,7 @@ impl Redaction {
         for reason in reasons {
             let texts = [Some(&mut reason.message), reason.fact.as_mut(), reason.hint.as_mut()];
             for text in texts.into_iter().flatten() {
-                // Longest first, so that no secret hides inside another one's remains.
-                for secret in secrets.iter().rev() {
-                    *text = text.replace(&secret.1, REDACTED);
-                }
+                *text = without(text, &secrets);
             }
         }
     }
@@ -117,4 +114,40 @@ impl Redaction {
             _ => {}
         }
     }
+}
+
+/// The text with what stood for a secret marked. All are looked for in the text as it was: put in
+/// one after the other, marks would be taken for secrets in turn and grow without end.
+fn without(text: &str, secrets: &BTreeSet<(usize, String)>) -> String {
+    let fitting = secrets.iter().filter(|(length, _)| *length <= text.len());
+    let found = fitting.flat_map(|(length, secret)| {
+        text.match_indices(secret.as_str()).map(move |(start, _)| (start, start + length))
+    });
+    let mut found: Vec<(usize, usize)> = found.collect();
+    // A reason quotes the beginning of a value alone, and may break off inside a secret.
+    let broken_off = text.match_indices('…').filter_map(|(end, _)| {
+        let before = text.get(..end)?;
+        let kept = secrets.iter().filter_map(|(_, secret)| longest_start(before, secret)).max()?;
+        Some((end - kept, end))
+    });
+    found.extend(broken_off);
+    found.sort_unstable();
+    let (mut out, mut done) = (String::with_capacity(text.len()), 0);
+    for (start, end) in found {
+        // What overlaps or touches the secret before it vanishes into its mark.
+        if start > done || done == 0 {
+            out.push_str(text.get(done..start).unwrap_or_default());
+            out.push_str(REDACTED);
+        }
+        done = done.max(end);
+    }
+    out.push_str(text.get(done..).unwrap_or_default());
+    out
+}
+
+/// How long a beginning of the secret the text ends with, if it ends with any.
+fn longest_start(text: &str, secret: &str) -> Option<usize> {
+    let ends = secret.char_indices().map(|(start, c)| start + c.len_utf8());
+    let fits = |end: &usize| secret.get(..*end).is_some_and(|start| text.ends_with(start));
+    ends.take_while(|end| *end <= text.len()).filter(fits).last()
 }

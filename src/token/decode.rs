@@ -8,6 +8,7 @@ use biscuit_auth::format::schema::{self, proof, public_key::Algorithm};
 use prost::Message;
 
 use super::TokenError;
+use super::size::{Lengths, Room};
 use crate::model::{Block, Code, RevocationId, limits};
 
 /// Decodes the outer message, and refuses any but the canonical encoding: one token, one text.
@@ -69,7 +70,7 @@ pub(super) fn revocation_ids(wire: &schema::Biscuit) -> Vec<RevocationId> {
 /// Decodes every block. First-party blocks share one table of symbols and keys; a third-party
 /// block has its own.
 pub(super) fn blocks(wire: &schema::Biscuit) -> Result<Vec<Block>, TokenError> {
-    let mut shared = SymbolTable::new();
+    let (mut shared, mut lengths, mut room) = (SymbolTable::new(), Vec::new(), Room::new());
     let mut blocks = Vec::with_capacity(wire.blocks.len() + 1);
     for (index, signed) in signed(wire) {
         let wrong = |what: &str| TokenError::malformed(format!("block {index} {what}"));
@@ -79,6 +80,19 @@ pub(super) fn blocks(wire: &schema::Biscuit) -> Result<Vec<Block>, TokenError> {
             return Err(wrong("is not in its canonical encoding"));
         }
         counts(index, &proto)?;
+        let own = proto.symbols.iter().map(String::len);
+        let fits = match &signed.external_signature {
+            Some(_) => room.block(&proto, &Lengths::new(&own.collect::<Vec<_>>())),
+            None => {
+                lengths.extend(own);
+                room.block(&proto, &Lengths::new(&lengths))
+            }
+        };
+        fits.ok_or_else(|| {
+            let max = limits::TOKEN_DECODED_BYTES_MAX;
+            let message = format!("block {index} names texts of more than {max} bytes");
+            TokenError::new(Code::TokenTooComplex, message)
+        })?;
         if !proto.public_keys.iter().all(is_ed25519) {
             return Err(not_ed25519(index));
         }

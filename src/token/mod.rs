@@ -5,7 +5,9 @@
 //! checked by [`verify`](crate::verify) alone.
 
 mod decode;
+mod regex;
 mod shape;
+mod size;
 
 use std::fmt;
 use std::str::FromStr;
@@ -68,7 +70,7 @@ impl UnverifiedToken {
         for (index, block) in blocks.iter().enumerate() {
             shape::bounded(index, block)?;
         }
-        shape::regexes(&blocks)?;
+        regex::bounded(&blocks)?;
         Ok(Self {
             root_key_id: wire.root_key_id,
             is_sealed: decode::is_sealed(&wire),

@@ -9,13 +9,13 @@ use biscuit_auth::builder::{
 use super::TokenError;
 use crate::model::{Block, Code, limits};
 
-type Result<T> = std::result::Result<T, TokenError>;
+pub(super) type Result<T> = std::result::Result<T, TokenError>;
 
-fn complex<T>(index: usize, what: impl std::fmt::Display) -> Result<T> {
+pub(super) fn complex<T>(index: usize, what: impl std::fmt::Display) -> Result<T> {
     Err(TokenError::new(Code::TokenTooComplex, format!("block {index} {what}")))
 }
 
-fn malformed<T>(index: usize, what: impl std::fmt::Display) -> Result<T> {
+pub(super) fn malformed<T>(index: usize, what: impl std::fmt::Display) -> Result<T> {
     Err(TokenError::malformed(format!("block {index} {what}")))
 }
 
@@ -210,48 +210,6 @@ fn ops_are_bound(index: usize, ops: &[Op], bound: &BTreeSet<&str>) -> Result<()>
             }
             _ => {}
         }
-    }
-    Ok(())
-}
-
-/// Bounds the regular expressions of the whole token: how many, and how long. One that is not a
-/// constant would have to be compiled for every value it meets.
-pub(super) fn regexes(blocks: &[Block]) -> Result<()> {
-    let mut seen = BTreeSet::new();
-    for (index, block) in blocks.iter().enumerate() {
-        let queries = block.checks.iter().flat_map(|check| &check.queries);
-        for rule in block.rules.iter().chain(queries) {
-            for expression in &rule.expressions {
-                regexes_in(index, &expression.ops, &mut seen)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn regexes_in<'a>(index: usize, ops: &'a [Op], seen: &mut BTreeSet<&'a str>) -> Result<()> {
-    let mut previous: Option<&Op> = None;
-    for op in ops {
-        match (op, previous) {
-            (Op::Closure(_, body), _) => regexes_in(index, body, seen)?,
-            (Op::Binary(Binary::Regex), Some(Op::Value(Term::Str(text)))) => {
-                seen.insert(text);
-                bounded_regex(index, text, seen.len())?;
-            }
-            (Op::Binary(Binary::Regex), _) => {
-                return complex(index, "matches against a regular expression that is not constant");
-            }
-            _ => {}
-        }
-        previous = Some(op);
-    }
-    Ok(())
-}
-
-/// Not compiled here: whoever has no valid signature yet must not make a verifier work.
-fn bounded_regex(index: usize, text: &str, count: usize) -> Result<()> {
-    if text.len() > limits::REGEX_BYTES_MAX || count > limits::TOKEN_REGEXES_MAX {
-        return complex(index, "has too many regular expressions, or one that is too long");
     }
     Ok(())
 }

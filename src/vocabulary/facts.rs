@@ -24,12 +24,47 @@ pub struct Bearing {
 #[error("the token's questions about the arguments take more work than a decision may")]
 pub struct TooMuchWork;
 
+/// The work that making facts may still take.
+struct Work(usize);
+
+impl Work {
+    fn take(&mut self, bytes: usize) -> Result<(), TooMuchWork> {
+        self.0 = self.0.checked_sub(bytes).ok_or(TooMuchWork)?;
+        Ok(())
+    }
+
+    /// Takes what these values cost to be looked at or copied.
+    fn take_values(&mut self, values: &[&Json]) -> Result<(), TooMuchWork> {
+        values.iter().try_for_each(|value| self.take(size(value)))
+    }
+}
+
+/// What a value costs to be copied, in bytes. Nested ones are visited one by one.
+fn size(value: &Json) -> usize {
+    let inside = match value {
+        Json::String(text) => text.len(),
+        Json::Array(items) => {
+            items.iter().map(|item| limits::FACT_PLACE_WORK + text_len(item)).sum()
+        }
+        Json::Object(members) => {
+            members.iter().map(|(name, _)| limits::FACT_PLACE_WORK + name.len()).sum()
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) => 0,
+    };
+    limits::FACT_PLACE_WORK + inside
+}
+
+fn text_len(value: &Json) -> usize {
+    text(value).map_or(0, str::len)
+}
+
 /// The facts of a request that somebody asks for.
 ///
 /// *Shape*: at most one fact for each argument and question, in a fixed order.
 ///
 /// *Errors*: [`TooMuchWork`] where the oracles would parse more than
-/// [`limits::ORACLE_WORK_MAX`](crate::model::limits::ORACLE_WORK_MAX).
+/// [`limits::ORACLE_WORK_MAX`](crate::model::limits::ORACLE_WORK_MAX), or the other facts take more
+/// than [`limits::FACT_WORK_MAX`](crate::model::limits::FACT_WORK_MAX).
 pub fn facts(
     request: &Request,
     bearing: &Bearing,
@@ -43,34 +78,60 @@ pub fn facts(
     if let Some(names) = names_of(args) {
         push(&mut facts, "arg_names", vec![name_set(names)]);
     }
-    leaves(args, &mut |path, value| {
-        if !needs.every_path && !needs.paths.contains(path) {
-            return;
-        }
-        let at = || Term::Str(path.to_owned());
-        if let Some(term) = term(value) {
-            push(&mut facts, "arg", vec![at(), term]);
-        }
-        if let Some(micros) = micros(value) {
-            push(&mut facts, "number", vec![at(), micros]);
-        }
-    });
+    let mut work = Work(limits::FACT_WORK_MAX);
+    plain(args, needs, &mut work, &mut facts)?;
     for ((name, text), pattern) in &needs.at {
+        work.take_values(&pattern.values(args).unwrap_or_default())?;
         if let Some(terms) = located(name, pattern, args) {
             let mut all = vec![Term::Str(text.clone())];
             all.extend(terms);
             push(&mut facts, name, all);
         }
     }
-    answers(args, needs, &mut facts)?;
+    answers(args, needs, &mut work, &mut facts)?;
     Ok(facts)
 }
 
+/// `arg` and `number` of the paths that somebody asks for.
+fn plain(
+    args: &Json,
+    needs: &Needs,
+    work: &mut Work,
+    facts: &mut Vec<Fact>,
+) -> Result<(), TooMuchWork> {
+    if !needs.every_path && needs.paths.is_empty() {
+        return Ok(());
+    }
+    // Looking a path up compares no more of it than the longest one asked for has.
+    let longest = needs.paths.iter().map(String::len).max().unwrap_or(0);
+    leaves(args, &mut |path, value| {
+        work.take(path.len().min(longest) / 16)?;
+        if !needs.every_path && !needs.paths.contains(path) {
+            return Ok(());
+        }
+        work.take(2 * path.len() + size(value))?;
+        let at = || Term::Str(path.to_owned());
+        if let Some(term) = term(value) {
+            push(facts, "arg", vec![at(), term]);
+        }
+        if let Some(micros) = micros(value) {
+            push(facts, "number", vec![at(), micros]);
+        }
+        Ok(())
+    })
+}
+
 /// The oracle facts that are true.
-fn answers(args: &Json, needs: &Needs, facts: &mut Vec<Fact>) -> Result<(), TooMuchWork> {
+fn answers(
+    args: &Json,
+    needs: &Needs,
+    looking: &mut Work,
+    facts: &mut Vec<Fact>,
+) -> Result<(), TooMuchWork> {
     let mut work = 0;
     for (need, pattern) in &needs.oracles {
         let Some(values) = pattern.values(args) else { continue };
+        looking.take(values.len() * limits::FACT_PLACE_WORK)?;
         let texts: Option<Vec<&str>> = values.into_iter().map(text).collect();
         let Some(texts) = texts else { continue };
         let constants = need.constants();
@@ -124,12 +185,19 @@ fn push(facts: &mut Vec<Fact>, name: &str, terms: Vec<Term>) {
 }
 
 /// Visits every argument that may have a plain fact, with its path: scalars, and arrays.
-fn leaves(args: &Json, visit: &mut impl FnMut(&str, &Json)) {
-    walk(args, &mut String::new(), true, visit);
+fn leaves(args: &Json, visit: &mut impl FnMut(&str, &Json) -> Visited) -> Visited {
+    walk(args, &mut String::new(), true, visit)
 }
 
+type Visited = Result<(), TooMuchWork>;
+
 // The parser bounds the depth of the arguments, so the recursion is bounded too.
-fn walk(value: &Json, path: &mut String, top: bool, visit: &mut impl FnMut(&str, &Json)) {
+fn walk(
+    value: &Json,
+    path: &mut String,
+    top: bool,
+    visit: &mut impl FnMut(&str, &Json) -> Visited,
+) -> Visited {
     let length = path.len();
     let mut inside = |name: &str, value: &Json, path: &mut String| {
         // By depth, not by length: a member named "" must not let another take its parent's path.
@@ -137,18 +205,19 @@ fn walk(value: &Json, path: &mut String, top: bool, visit: &mut impl FnMut(&str,
             path.push('/');
         }
         path.push_str(name);
-        walk(value, path, false, visit);
+        walk(value, path, false, visit)?;
         path.truncate(length);
+        Ok(())
     };
     match value {
         Json::Object(members) => {
-            members.iter().for_each(|(name, value)| inside(&escape(name), value, path));
+            members.iter().try_for_each(|(name, value)| inside(&escape(name), value, path))
         }
         Json::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                inside(&index.to_string(), item, path);
+                inside(&index.to_string(), item, path)?;
             }
-            visit(path, value);
+            visit(path, value)
         }
         _ => visit(path, value),
     }

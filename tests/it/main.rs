@@ -15,6 +15,7 @@ mod adversarial;
 mod authority;
 #[cfg(feature = "cli")]
 mod authority_crash;
+mod breaker;
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]

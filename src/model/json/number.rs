@@ -259,7 +259,9 @@ mod tests {
     proptest! {
         #[test]
         fn printed_doubles_are_accepted_unless_whole_and_large(double: f64) {
-            prop_assume!(double.is_finite() && (double.fract() != 0.0 || double.abs() < 9e15));
+            if !double.is_finite() || (double.fract() == 0.0 && double.abs() >= 9e15) {
+                return Ok(());
+            }
             for text in [format!("{double}"), format!("{double:e}")] {
                 prop_assert_eq!(Number::read(&text, I, 0).unwrap().as_f64(), double);
             }

@@ -3,7 +3,10 @@
 //! Decisions are made by evaluating the Datalog that a grant compiles to. This reading of the same
 //! grant explains a refusal, and tests hold the two against one another.
 
+use std::cell::RefCell;
 use std::fmt;
+
+use regex::Regex;
 
 use super::path::{ArgPath, Found, Place, escape, names_of};
 use super::regex::whole_match;
@@ -140,9 +143,7 @@ impl Test {
             Self::Suffix(suffix) => with_text(&|text| text.ends_with(suffix.as_str())),
             Self::Contains(part) => with_text(&|text| text.contains(part.as_str())),
             Self::MaxLength(max) => with_text(&|text| text.chars().count() <= *max as usize),
-            Self::Matches(regex) => {
-                with_text(&|text| whole_match(regex).is_ok_and(|regex| regex.is_match(text)))
-            }
+            Self::Matches(regex) => with_text(&|text| matches_whole(regex, text)),
             Self::Oracle(oracle, constants, bare) => {
                 let constants: Vec<&str> = constants.iter().map(String::as_str).collect();
                 with_text(&|text| oracle.holds(text, &constants, *bare))
@@ -252,4 +253,17 @@ fn equal(scalar: &Scalar, value: &Json) -> bool {
         },
         _ => false,
     }
+}
+/// Whether a user's regular expression matches a whole text.
+fn matches_whole(regex: &str, text: &str) -> bool {
+    thread_local! {
+        /// Thousands of elements are held against one expression, one after the other.
+        static LAST: RefCell<Option<(String, Regex)>> = const { RefCell::new(None) };
+    }
+    LAST.with_borrow_mut(|last| {
+        if last.as_ref().is_none_or(|(of, _)| of != regex) {
+            *last = whole_match(regex).ok().map(|compiled| (regex.to_owned(), compiled));
+        }
+        last.as_ref().is_some_and(|(_, compiled)| compiled.is_match(text))
+    })
 }

@@ -2,7 +2,7 @@
 
 use regex::{Regex, RegexBuilder};
 
-use crate::model::limits;
+use crate::model::{limits, regex_classes};
 
 /// A user's regular expression as one that must match a whole text.
 ///
@@ -20,6 +20,9 @@ pub(crate) fn whole_match(regex: &str) -> Result<Regex, String> {
             "is longer than {} bytes, each `\\d`, `\\w` and `\\s` written out",
             limits::REGEX_BYTES_MAX - WRAPPED
         ));
+    }
+    if regex_classes(&whole) > limits::TOKEN_REGEX_CLASSES_MAX {
+        return Err("names more classes of characters than the limit allows".to_owned());
     }
     // By itself first: `a)|(b` would otherwise escape the group that holds it together.
     match compile(&ascii_classes(regex)).and_then(|_| compile(&whole)) {
