@@ -34,7 +34,9 @@ fn classes_of_characters_are_bounded_before_they_are_worked_out() {
         let grant =
             format!(r#"[{{"tool": "x/y", "args": {{"a": {{"matches": "(?i)[{class}]"}}}}}}]"#);
         let error = grants_from_json(grant.as_bytes()).unwrap_err();
-        assert!(error.why.contains("more classes"), "{error}");
+        // `\w` is written out in ASCII, and too long then.
+        let refusals = ["more classes", "is longer than"];
+        assert!(refusals.iter().any(|why| error.why.contains(why)), "{error}");
     }
     let honest = r"(?i)^[a-z0-9-]+@[a-z0-9-]+\\.[a-z]{2,}$";
     let honest =
