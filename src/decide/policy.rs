@@ -3,6 +3,7 @@ use sha2::{Digest, Sha256};
 
 use super::engine::{self, PolicyCode};
 use crate::vocabulary::names::{self, Speaker};
+use crate::vocabulary::oracle::Oracle;
 use crate::vocabulary::{Datalog, DatalogError, Needs};
 
 /// A gateway's policy: `deny if` and `allow if` over the request, the token's block 0 and facts of
@@ -102,6 +103,18 @@ fn acceptable(code: &Datalog) -> Result<(), String> {
     }
     if code.checks.iter().any(|c| c.kind == CheckKind::Reject && c.queries.len() > 1) {
         return Err("has `reject if` with `or`; write one `reject if` for each".to_owned());
+    }
+    let rejecting = code.checks.iter().filter(|c| c.kind == CheckKind::Reject);
+    let denying = code.policies.iter().filter(|policy| policy.kind == PolicyKind::Deny);
+    let refusing = rejecting.flat_map(|c| &c.queries).chain(denying.flat_map(|p| &p.queries));
+    for predicate in refusing.flat_map(|query| &query.body) {
+        // An oracle says nothing of a value it refuses to read, and so would refuse nothing.
+        if Oracle::from_predicate(&predicate.name).is_some() {
+            let name = &predicate.name;
+            return Err(format!(
+                "refuses by `{name}`, which is silent where it cannot read a value"
+            ));
+        }
     }
     code.queries().try_for_each(query_acceptable)
 }

@@ -81,6 +81,19 @@ fn law_2_default_deny() {
 }
 
 #[test]
+fn law_2_a_policy_cannot_refuse_by_a_question_that_may_stay_unanswered() {
+    for text in [
+        "deny if arg_under(\"path\", \"/etc\"); allow if granted($g);",
+        "reject if arg_host(\"url\", \"evil.com\"); allow if granted($g);",
+    ] {
+        let refused = Policy::parse([("p", text)]).unwrap_err().to_string();
+        assert!(refused.contains("silent where it cannot read"), "{refused}");
+    }
+    let asks = "check if arg_under(\"path\", \"/data\"); allow if granted($g);";
+    assert!(Policy::parse([("p", asks)]).is_ok());
+}
+
+#[test]
 fn law_2_an_unknown_vocabulary_version_denies() {
     use biscuit_auth::builder::Algorithm;
     let pair = biscuit_auth::KeyPair::from(
