@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use biscuit_auth::builder::Check;
+use biscuit_auth::builder::{Check, CheckKind};
 
 use crate::model::{Block, Code, Json, Number, Reason, Request};
 use crate::vocabulary::grant::{ArgPath, Found, Mismatch, Place, Test};
@@ -30,9 +30,17 @@ pub(super) fn failed(check: &Check, code: Code, bearing: &Bearing, request: &Req
             format!("depth({})", bearing.depth),
         ),
         _ => {
-            let nearest = read::check(check).and_then(|grants| nearest(&grants, request));
+            let nearest = nearest(&alternatives(check), request);
             Reason { source, ..mismatch(code, "a check of the token", nearest, request) }
         }
+    }
+}
+
+/// The alternatives of a check that are grants; meeting any one of them is enough.
+fn alternatives(check: &Check) -> Vec<Grant> {
+    match check.kind {
+        CheckKind::One => check.queries.iter().filter_map(read::query).collect(),
+        CheckKind::All | CheckKind::Reject => Vec::new(),
     }
 }
 
