@@ -29,7 +29,8 @@ pub const COLLECTION_MAX: usize = 1024;
 pub const REGEX_BYTES_MAX: usize = 256;
 /// Largest compiled regular expression, in bytes; a dozen characters can ask for megabytes.
 pub const REGEX_COMPILED_BYTES_MAX: usize = 32 * 1024;
-/// Regular expressions in one token: each is compiled once, for up to a tenth of a millisecond.
+/// Regular expressions in one token: each is compiled once, which takes some tenths of a
+/// millisecond at worst.
 pub const TOKEN_REGEXES_MAX: usize = 8;
 /// Unicode classes in the regular expressions of one token; one that ignores case counts as
 /// [`REGEX_CASELESS_WEIGHT`]. They are worked out before the compiled size is known: 4 KiB of
