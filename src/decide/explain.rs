@@ -1,5 +1,7 @@
 //! Why a call was refused, in the language of grants: what failed, and what would pass.
 
+use std::sync::Arc;
+
 use std::fmt::{self, Write};
 
 use biscuit_auth::builder::{Check, CheckKind};
@@ -45,7 +47,7 @@ fn alternatives(check: &Check) -> Vec<Grant> {
 }
 
 /// The reason of a call that no grant of block 0 covers.
-pub(super) fn not_granted(blocks: &[Block], request: &Request) -> Reason {
+pub(super) fn not_granted(blocks: &[Arc<Block>], request: &Request) -> Reason {
     let rules = blocks.first().map(|block| block.rules.as_slice()).unwrap_or_default();
     let grants: Vec<Grant> = rules.iter().filter_map(read::query).collect();
     let who = format!("the grant for `{}`", request.tool);

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use biscuit_auth::builder::{Check, PolicyKind, Term};
 
 use super::engine::{self, CompileFault, EvaluationError, FailedCheck, Origin};
@@ -22,16 +24,17 @@ impl Program {
     /// *Errors*: a reason with `token-too-complex` or `token-malformed`.
     pub fn new(authentic: &Authentic, policy: &Policy) -> Result<Self, Reason> {
         let blocks = authentic.blocks();
-        let engine = engine::Program::compile(blocks, &policy.code).map_err(|error| {
-            let code = match error.fault {
-                CompileFault::MalformedExpression
-                | CompileFault::UnboundVariable(_)
-                | CompileFault::VariableInConstant(_)
-                | CompileFault::UnboundParameter(_) => Code::TokenMalformed,
-                _ => Code::TokenTooComplex,
-            };
-            Reason::new(code, error.to_string())
-        })?;
+        let engine = engine::Program::compile(blocks.iter().map(Arc::as_ref), &policy.code)
+            .map_err(|error| {
+                let code = match error.fault {
+                    CompileFault::MalformedExpression
+                    | CompileFault::UnboundVariable(_)
+                    | CompileFault::VariableInConstant(_)
+                    | CompileFault::UnboundParameter(_) => Code::TokenMalformed,
+                    _ => Code::TokenTooComplex,
+                };
+                Reason::new(code, error.to_string())
+            })?;
         let mut needs = policy.needs.clone();
         for block in blocks {
             let queries = block.checks.iter().flat_map(|check| &check.queries);
@@ -65,7 +68,7 @@ pub fn decide(verified: &Verified, program: &Program, request: &Request) -> Deci
 
 /// Turns what was evaluated into a decision, in the order that the module names.
 fn conclude(
-    blocks: &[Block],
+    blocks: &[Arc<Block>],
     bearing: &Bearing,
     request: &Request,
     evaluation: &engine::Evaluation,
@@ -106,7 +109,7 @@ struct Failed<'a> {
 }
 
 impl<'a> Failed<'a> {
-    fn find(blocks: &'a [Block], failed: &FailedCheck) -> Self {
+    fn find(blocks: &'a [Arc<Block>], failed: &FailedCheck) -> Self {
         let block = match failed.origin {
             Origin::Block(block) => block,
             Origin::Policy => usize::MAX,

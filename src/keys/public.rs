@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ed25519_dalek::{Signature, VerifyingKey as DalekKey};
+use ed25519_dalek::{Signature, SigningKey, VerifyingKey as DalekKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -40,6 +40,11 @@ impl VerifyingKey {
         let bytes: [u8; 32] = bytes.try_into().map_err(|_| KeyError::NotAKey)?;
         let key = DalekKey::from_bytes(&bytes).map_err(|_| KeyError::NotAKey)?;
         if key.is_weak() { Err(KeyError::NotAKey) } else { Ok(Self(key)) }
+    }
+
+    /// The public half of a private key.
+    pub(crate) fn of_secret(secret: &[u8; 32]) -> Self {
+        Self(SigningKey::from_bytes(secret).verifying_key())
     }
 
     pub(super) fn from_dalek(key: DalekKey) -> Self {

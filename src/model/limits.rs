@@ -7,6 +7,9 @@
 pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
 /// Blocks in a token, the authority block included. Each costs one signature check.
 pub const BLOCKS_MAX: usize = 16;
+/// Public keys that the blocks of a token may list for their scopes. Each is a point to be found on
+/// the curve, a tenth of a signature check.
+pub const TOKEN_KEYS_MAX: usize = 16;
 /// Facts a block may carry.
 pub const BLOCK_FACTS_MAX: usize = 64;
 /// Rules a block may carry; block 0 holds one rule for each grant.

@@ -1,153 +1,148 @@
-//! Bytes to blocks.
+//! The messages of blocks as syntax trees.
 
-use biscuit_auth::PublicKey;
-use biscuit_auth::builder::{Check, Convert, Fact, Rule, Scope};
-use biscuit_auth::datalog::SymbolTable;
-use biscuit_auth::format::convert::proto_block_to_token_block;
-use biscuit_auth::format::schema::{self, proof, public_key::Algorithm};
-use prost::Message;
+use std::sync::Arc;
+
+use biscuit_auth::{Algorithm, PublicKey};
 
 use super::TokenError;
-use super::size::{Lengths, Room};
-use crate::model::{Block, Code, RevocationId, limits};
+use super::envelope::{Envelope, SignedBlock, ed25519_key};
+use super::statements::Statements;
+use super::symbols::{Symbols, Table};
+use super::version;
+use super::wire::{NotCanonical, Reader, number, sized};
+use crate::model::{Block, Code, limits};
 
-/// Decodes the outer message, and refuses any but the canonical encoding: one token, one text.
-pub(super) fn wire(bytes: &[u8]) -> Result<schema::Biscuit, TokenError> {
-    let wire = schema::Biscuit::decode(bytes)
-        .map_err(|_| TokenError::malformed("the token is not a Biscuit"))?;
-    if wire.encode_to_vec() != bytes {
-        return Err(TokenError::malformed("the token is not in its canonical encoding"));
-    }
-    Ok(wire)
+/// Why a block cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wrong {
+    Form,
+    Version,
+    Repeated,
+    Unknown,
+    NotEd25519,
+    Many { what: &'static str, max: usize },
+    Text,
+    Nested,
 }
 
-fn signed(wire: &schema::Biscuit) -> impl Iterator<Item = (usize, &schema::SignedBlock)> {
-    std::iter::once(&wire.authority).chain(&wire.blocks).enumerate()
-}
-
-/// Bounds the chain, and refuses every key and signature that is not ed25519: secp256r1 signatures
-/// can be altered without the key, and with them the revocation identifiers.
-pub(super) fn signatures(wire: &schema::Biscuit) -> Result<(), TokenError> {
-    let max = limits::BLOCKS_MAX;
-    if wire.blocks.len() >= max {
-        let message = format!("the token has more than {max} blocks");
-        return Err(TokenError::new(Code::ChainTooLong, message));
-    }
-    for (index, block) in signed(wire) {
-        let external = block.external_signature.as_ref();
-        if index == 0 && external.is_some() {
-            return Err(TokenError::malformed("block 0 is signed by a third party"));
-        }
-        let keys = std::iter::once(&block.next_key).chain(external.map(|e| &e.public_key));
-        let signatures = std::iter::once(&block.signature).chain(external.map(|e| &e.signature));
-        if !keys.clone().all(is_ed25519) || !signatures.clone().all(|s| s.len() == 64) {
-            return Err(not_ed25519(index));
-        }
-    }
-    match &wire.proof.content {
-        Some(proof::Content::NextSecret(secret)) if secret.len() == 32 => Ok(()),
-        Some(proof::Content::FinalSignature(signature)) if signature.len() == 64 => Ok(()),
-        _ => Err(TokenError::malformed("the token ends without a proof")),
+impl From<NotCanonical> for Wrong {
+    fn from(_: NotCanonical) -> Self {
+        Self::Form
     }
 }
 
-fn is_ed25519(key: &schema::PublicKey) -> bool {
-    key.algorithm == Algorithm::Ed25519 as i32 && key.key.len() == 32
-}
-
-fn not_ed25519(index: usize) -> TokenError {
-    TokenError::malformed(format!("block {index} has a key or signature that is not ed25519"))
-}
-
-pub(super) fn is_sealed(wire: &schema::Biscuit) -> bool {
-    matches!(wire.proof.content, Some(proof::Content::FinalSignature(_)))
-}
-
-pub(super) fn revocation_ids(wire: &schema::Biscuit) -> Vec<RevocationId> {
-    signed(wire).map(|(_, block)| RevocationId::new(block.signature.clone())).collect()
-}
-
-/// Decodes every block. First-party blocks share one table of symbols and keys; a third-party
-/// block has its own.
-pub(super) fn blocks(wire: &schema::Biscuit) -> Result<Vec<Block>, TokenError> {
-    let (mut shared, mut lengths, mut room) = (SymbolTable::new(), Vec::new(), Room::new());
-    let mut blocks = Vec::with_capacity(wire.blocks.len() + 1);
-    for (index, signed) in signed(wire) {
-        let wrong = |what: &str| TokenError::malformed(format!("block {index} {what}"));
-        let proto = schema::Block::decode(signed.block.as_slice())
-            .map_err(|_| wrong("is not a Biscuit block"))?;
-        if proto.encode_to_vec() != signed.block {
-            return Err(wrong("is not in its canonical encoding"));
-        }
-        counts(index, &proto)?;
-        let own = proto.symbols.iter().map(String::len);
-        let fits = match &signed.external_signature {
-            Some(_) => room.block(&proto, &Lengths::new(&own.collect::<Vec<_>>())),
-            None => {
-                lengths.extend(own);
-                room.block(&proto, &Lengths::new(&lengths))
+impl Wrong {
+    fn at(self, index: usize) -> TokenError {
+        let malformed = |what: &str| TokenError::malformed(format!("block {index} {what}"));
+        let complex =
+            |what: String| TokenError::new(Code::TokenTooComplex, format!("block {index} {what}"));
+        match self {
+            Self::Form => malformed("is not a Biscuit block in its canonical encoding"),
+            Self::Version => malformed("is of a Datalog version that does not know what it says"),
+            Self::Repeated => malformed("repeats a symbol or key"),
+            Self::Unknown => malformed("uses a symbol or key that it does not define"),
+            Self::NotEd25519 => malformed("has a key or signature that is not ed25519"),
+            Self::Many { what, max } => complex(format!("holds more than {max} {what}")),
+            Self::Text => {
+                let max = limits::TOKEN_DECODED_BYTES_MAX;
+                complex(format!("names texts of more than {max} bytes"))
             }
+            Self::Nested => complex("nests collections or closures too deeply".to_owned()),
+        }
+    }
+}
+
+/// The blocks of a token, read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Blocks {
+    pub(super) list: Vec<Arc<Block>>,
+    tables: Vec<Arc<Table>>,
+    /// The bytes of text that each block took where it named them.
+    text_bytes: Vec<usize>,
+}
+
+impl Blocks {
+    /// Reads the blocks that follow the first so many, which are those of `known`.
+    pub(super) fn read_after(
+        envelope: &Envelope,
+        known: &Self,
+        count: usize,
+    ) -> Result<Self, TokenError> {
+        let mut blocks = Self {
+            list: known.list.iter().take(count).cloned().collect(),
+            tables: known.tables.iter().take(count).cloned().collect(),
+            text_bytes: known.text_bytes.iter().take(count).copied().collect(),
         };
-        fits.ok_or_else(|| {
-            let max = limits::TOKEN_DECODED_BYTES_MAX;
-            let message = format!("block {index} names texts of more than {max} bytes");
-            TokenError::new(Code::TokenTooComplex, message)
-        })?;
-        if !proto.public_keys.iter().all(is_ed25519) {
-            return Err(not_ed25519(index));
-        }
-        let external_key = match &signed.external_signature {
-            Some(external) => {
-                Some(PublicKey::from_proto(&external.public_key).map_err(|_| not_ed25519(index))?)
+        let mut shared = Symbols::new(envelope.as_bytes());
+        for (block, table) in blocks.list.iter().zip(&blocks.tables) {
+            if block.external_key.is_none() {
+                shared.add(table).map_err(|wrong| wrong.at(0))?;
             }
+        }
+        for (index, signed) in envelope.blocks().iter().enumerate().skip(count) {
+            blocks.read(envelope, signed, &mut shared).map_err(|wrong| wrong.at(index))?;
+        }
+        Ok(blocks)
+    }
+
+    fn read<'a>(
+        &mut self,
+        envelope: &'a Envelope,
+        signed: &SignedBlock,
+        shared: &mut Symbols<'a>,
+    ) -> Result<(), Wrong> {
+        let external_key = match &signed.external {
+            Some(external) => Some(public_key(&external.key)?),
             None => None,
         };
-        let block = proto_block_to_token_block(&proto, external_key)
-            .map_err(|_| wrong("is not well formed"))?;
-        let mut own = SymbolTable::new();
-        let symbols = if external_key.is_some() { &mut own } else { &mut shared };
-        // `from` refuses names of the default table, `extend` those of earlier blocks.
-        SymbolTable::from(proto.symbols)
-            .and_then(|_| symbols.extend(&block.symbols))
-            .map_err(|_| wrong("repeats a symbol or key"))?;
-        blocks.push(Block {
-            facts: named::<_, Fact>(&block.facts, symbols).ok_or_else(|| unknown(index))?,
-            rules: named::<_, Rule>(&block.rules, symbols).ok_or_else(|| unknown(index))?,
-            checks: named::<_, Check>(&block.checks, symbols).ok_or_else(|| unknown(index))?,
-            scopes: named::<_, Scope>(&block.scopes, symbols).ok_or_else(|| unknown(index))?,
-            external_key,
-        });
+        let mut own = Symbols::new(envelope.as_bytes());
+        let symbols = if external_key.is_some() { &mut own } else { shared };
+        let mut reader = Reader::within(envelope.as_bytes(), signed.place.clone());
+        let mut table = Table::default();
+        while reader.has(sized(1)) {
+            table.texts.push(reader.place()?);
+        }
+        if reader.has(sized(2)) {
+            std::str::from_utf8(reader.bytes()?).map_err(|_| Wrong::Form)?;
+        }
+        let version = if reader.has(number(3)) { reader.varint_u32()? } else { 0 };
+        let others = self.tables.iter().map(|table| table.keys.len()).sum();
+        table.keys = keys(reader, others)?;
+        symbols.add(&table)?;
+        let used: usize = self.text_bytes.iter().sum();
+        let room = limits::TOKEN_DECODED_BYTES_MAX.saturating_sub(used);
+        let mut statements = Statements::new(symbols, room);
+        let block = statements.block(reader, external_key)?;
+        if !version::knows(version, &block, statements.states_kind) {
+            return Err(Wrong::Version);
+        }
+        self.text_bytes.push(room - statements.room);
+        self.list.push(Arc::new(block));
+        self.tables.push(Arc::new(table));
+        Ok(())
     }
-    Ok(blocks)
 }
 
-fn unknown(index: usize) -> TokenError {
-    TokenError::malformed(format!("block {index} uses a symbol or key that it does not define"))
-}
-
-fn named<T, B: Convert<T>>(items: &[T], symbols: &SymbolTable) -> Option<Vec<B>> {
-    items.iter().map(|item| B::convert_from(item, symbols).ok()).collect()
-}
-
-/// Bounds how much a block holds before it is turned into a tree.
-fn counts(index: usize, block: &schema::Block) -> Result<(), TokenError> {
-    let mut symbols: Vec<&String> = block.symbols.iter().collect();
-    symbols.sort_unstable();
-    if symbols.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
-        return Err(TokenError::malformed(format!("block {index} repeats a symbol or key")));
-    }
-    let counts = [
-        ("facts", block.facts.len(), limits::BLOCK_FACTS_MAX),
-        ("rules", block.rules.len(), limits::BLOCK_RULES_MAX),
-        ("checks", block.checks.len(), limits::BLOCK_CHECKS_MAX),
-        ("keys", block.public_keys.len(), limits::BLOCKS_MAX),
-        ("scopes", block.scope.len(), limits::BLOCKS_MAX),
-    ];
-    for (what, count, max) in counts {
-        if count > max {
-            let message = format!("block {index} holds {count} {what}, where {max} fit");
-            return Err(TokenError::new(Code::TokenTooComplex, message));
+/// The keys at the end of a block, which the statements before them name by number.
+fn keys(mut reader: Reader<'_>, others: usize) -> Result<Vec<PublicKey>, Wrong> {
+    for field in 4..8 {
+        while reader.has(sized(field)) {
+            reader.place()?;
         }
     }
-    Ok(())
+    let mut keys = Vec::new();
+    while reader.has(sized(8)) {
+        // Each costs the work of finding a point of the curve.
+        if others + keys.len() == limits::TOKEN_KEYS_MAX {
+            return Err(Wrong::Many { what: "keys", max: limits::TOKEN_KEYS_MAX });
+        }
+        let key = ed25519_key(reader.message()?)?.ok_or(Wrong::NotEd25519)?;
+        keys.push(public_key(&key)?);
+    }
+    reader.finish()?;
+    Ok(keys)
+}
+
+fn public_key(bytes: &[u8; 32]) -> Result<PublicKey, Wrong> {
+    PublicKey::from_bytes(bytes, Algorithm::Ed25519).map_err(|_| Wrong::NotEd25519)
 }

@@ -1,22 +1,33 @@
 //! Tokens as bytes: decoding, the one canonical form, and the bounds on their shape.
 //!
-//! An [`UnverifiedToken`] is well formed and cheap: it fits every structural limit, so that
-//! printing, attenuating and evaluating it is bounded. It proves nothing else; signatures are
-//! checked by [`verify`](crate::verify) alone.
+//! In two parts. An [`Envelope`] is the outer message: who signed what. An [`UnverifiedToken`] is
+//! an envelope whose blocks were read too, and it is cheap: it fits every structural limit, so that
+//! printing, attenuating and evaluating it is bounded. Neither proves anything else; signatures are
+//! checked by [`verify`](crate::verify) alone, which does so before it reads what a stranger's
+//! blocks say.
 
 mod decode;
+mod envelope;
+mod operations;
 mod regex;
 mod shape;
-mod size;
+mod statements;
+mod symbols;
+mod version;
+mod wire;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 
+use self::decode::Blocks;
+pub use self::envelope::Envelope;
+pub(crate) use self::envelope::{SignatureVersion, SignedBlock};
 use crate::keys::KeyId;
-use crate::model::{Block, Code, RevocationId, limits};
+use crate::model::{Block, Code, RevocationId};
 
 /// A token that fits the structural limits and has the canonical form; nothing is verified.
 ///
@@ -26,10 +37,8 @@ use crate::model::{Block, Code, RevocationId, limits};
 /// *Source*: Biscuit specification, "Format"; limits from [`limits`].
 #[derive(Clone)]
 pub struct UnverifiedToken {
-    bytes: Vec<u8>,
-    root_key_id: Option<KeyId>,
-    is_sealed: bool,
-    blocks: Vec<Block>,
+    envelope: Envelope,
+    blocks: Blocks,
     revocation_ids: Vec<RevocationId>,
 }
 
@@ -61,48 +70,62 @@ impl UnverifiedToken {
     /// *Errors*: [`TokenError`] where the bytes are too long, not a Biscuit in its canonical form,
     /// or beyond a structural limit.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, TokenError> {
-        if bytes.len() > limits::TOKEN_BYTES_MAX {
-            return Err(too_large());
-        }
-        let wire = decode::wire(&bytes)?;
-        decode::signatures(&wire)?;
-        let blocks = decode::blocks(&wire)?;
-        for (index, block) in blocks.iter().enumerate() {
+        Self::read(Envelope::from_bytes(bytes)?)
+    }
+
+    /// Reads the blocks of an envelope.
+    ///
+    /// *Errors*: [`TokenError`] where one is malformed or beyond a structural limit.
+    pub fn read(envelope: Envelope) -> Result<Self, TokenError> {
+        Self::after(envelope, &Blocks::default(), 0)
+    }
+
+    /// Reads an envelope, and takes the blocks that it has in common with another token from there.
+    ///
+    /// *Errors*: as [`UnverifiedToken::read`].
+    pub fn read_like(envelope: Envelope, other: &Self) -> Result<Self, TokenError> {
+        let common = envelope.common_blocks(&other.envelope);
+        Self::after(envelope, &other.blocks, common)
+    }
+
+    fn after(envelope: Envelope, known: &Blocks, count: usize) -> Result<Self, TokenError> {
+        let blocks = Blocks::read_after(&envelope, known, count)?;
+        for (index, block) in blocks.list.iter().enumerate().skip(count) {
             shape::bounded(index, block)?;
         }
-        regex::bounded(&blocks)?;
-        Ok(Self {
-            root_key_id: wire.root_key_id,
-            is_sealed: decode::is_sealed(&wire),
-            revocation_ids: decode::revocation_ids(&wire),
-            blocks,
-            bytes,
-        })
+        regex::bounded(&blocks.list)?;
+        let revocation_ids = envelope.revocation_ids().collect();
+        Ok(Self { envelope, blocks, revocation_ids })
+    }
+
+    /// The outer message.
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
     }
 
     /// The token's bytes. An unsealed token's are a secret.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.envelope.as_bytes()
     }
 
     /// The token's text form: URL-safe base64 with padding. An unsealed token's is a secret.
     pub fn to_text(&self) -> String {
-        URL_SAFE.encode(&self.bytes)
+        URL_SAFE.encode(self.as_bytes())
     }
 
     /// The root key that the token names.
     pub fn root_key_id(&self) -> Option<KeyId> {
-        self.root_key_id
+        self.envelope.root_key_id()
     }
 
     /// Whether the token is sealed: nothing can be appended.
     pub fn is_sealed(&self) -> bool {
-        self.is_sealed
+        self.envelope.is_sealed()
     }
 
     /// The blocks, block 0 first.
-    pub fn blocks(&self) -> &[Block] {
-        &self.blocks
+    pub fn blocks(&self) -> &[Arc<Block>] {
+        &self.blocks.list
     }
 
     /// One revocation identifier a block.
@@ -113,7 +136,7 @@ impl UnverifiedToken {
     /// The value of a text fact of block 0, such as its `task`.
     pub fn authority_text(&self, name: &str) -> Option<&str> {
         use biscuit_auth::builder::Term;
-        let facts = &self.blocks.first()?.facts;
+        let facts = &self.blocks.list.first()?.facts;
         facts.iter().map(|fact| &fact.predicate).find_map(|predicate| {
             match (predicate.name == name, predicate.terms.as_slice()) {
                 (true, [Term::Str(text)]) => Some(text.as_str()),
@@ -123,34 +146,16 @@ impl UnverifiedToken {
     }
 }
 
-fn too_large() -> TokenError {
-    let max = limits::TOKEN_BYTES_MAX;
-    TokenError::new(Code::TokenTooLarge, format!("the token is longer than {max} bytes"))
-}
-
 impl FromStr for UnverifiedToken {
     type Err = TokenError;
 
     fn from_str(text: &str) -> Result<Self, TokenError> {
-        // Every four characters are three bytes; anything longer is not worth decoding.
-        if text.len() > limits::TOKEN_BYTES_MAX.div_ceil(3) * 4 {
-            return Err(too_large());
-        }
-        let bytes = URL_SAFE.decode(text).map_err(|_| {
-            TokenError::malformed("the token is not URL-safe base64 with its padding")
-        })?;
-        Self::from_bytes(bytes)
+        Self::read(text.parse()?)
     }
 }
 
 impl fmt::Debug for UnverifiedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let last = self.revocation_ids.last().map(RevocationId::short).unwrap_or_default();
-        write!(
-            f,
-            "UnverifiedToken({} blocks, {} bytes, last {last})",
-            self.blocks.len(),
-            self.bytes.len()
-        )
+        f.debug_tuple("UnverifiedToken").field(&self.envelope).finish()
     }
 }

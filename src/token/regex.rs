@@ -1,6 +1,7 @@
 //! Bounds on the regular expressions of a token.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use biscuit_auth::builder::{Binary, Op, Term};
 
@@ -16,7 +17,7 @@ struct Seen<'a> {
 
 /// Bounds the regular expressions of the whole token: how many, how long, and how many
 /// classes. One that is not a constant would have to be compiled for every value it meets.
-pub(super) fn bounded(blocks: &[Block]) -> Result<()> {
+pub(super) fn bounded(blocks: &[Arc<Block>]) -> Result<()> {
     let mut seen = Seen::default();
     for (index, block) in blocks.iter().enumerate() {
         let queries = block.checks.iter().flat_map(|check| &check.queries);

@@ -1,14 +1,13 @@
 use std::sync::Arc;
 
-use biscuit_auth::Biscuit;
 use biscuit_auth::builder::Term;
 use serde::{Deserialize, Serialize};
 
 use super::revocation::RevocationView;
-use super::vocabulary;
-use crate::keys::{KeyId, TrustedRoots};
+use super::{signatures, vocabulary};
+use crate::keys::{KeyId, TrustedRoot, TrustedRoots, VerifyingKey};
 use crate::model::{Block, Code, Key16, Reason, RevocationId, Timestamp};
-use crate::token::UnverifiedToken;
+use crate::token::{Envelope, TokenError, UnverifiedToken};
 use crate::vocabulary::Bearing;
 use crate::vocabulary::frame::{self, Frame};
 
@@ -19,7 +18,9 @@ use crate::vocabulary::frame::{self, Frame};
 #[derive(Clone, Debug)]
 pub struct Authentic {
     token: UnverifiedToken,
-    root: KeyId,
+    root: TrustedRoot,
+    /// The key that the next block would be signed with.
+    last_key: VerifyingKey,
     keys: Vec<(Key16, Option<usize>)>,
     expires: Option<Timestamp>,
 }
@@ -44,36 +45,53 @@ pub struct Verified {
     authentic: Arc<Authentic>,
 }
 
-/// Checks the signatures, the root key and the vocabulary of a token.
+/// Checks the root key, the signatures and the vocabulary of a token.
 ///
 /// *Errors*: a reason with `root-unknown`, `signature-invalid` or `vocabulary-unknown`.
 pub fn authenticate(token: UnverifiedToken, roots: &TrustedRoots) -> Result<Authentic, Reason> {
-    let root = roots.find(token.root_key_id()).ok_or_else(|| {
+    let root = root_of(token.envelope(), roots)?;
+    let last_key = signatures::check(token.envelope(), root.key, 0)?;
+    Authentic::new(token, root, last_key, 0)
+}
+
+/// The same for a token whose blocks have not been read: they are, once they are known to be
+/// genuine.
+///
+/// *Shape*: the blocks that the token has in common with `relative`, byte for byte from block 0 on,
+/// were checked when that one was, and are neither checked nor read again. A child of a known
+/// token costs its own signature.
+///
+/// *Errors*: as [`authenticate`], and the codes of a [`TokenError`].
+pub fn authenticate_envelope(
+    envelope: Envelope,
+    roots: &TrustedRoots,
+    relative: Option<&Authentic>,
+) -> Result<Authentic, Reason> {
+    let root = root_of(&envelope, roots)?;
+    let relative = relative.filter(|relative| relative.root.key == root.key);
+    let (key, known) = match relative {
+        Some(relative) => relative.key_after_common(&envelope)?,
+        None => (root.key, 0),
+    };
+    let last_key = signatures::check(&envelope, key, known)?;
+    let token = match relative {
+        Some(relative) => UnverifiedToken::read_like(envelope, &relative.token),
+        None => UnverifiedToken::read(envelope),
+    };
+    let malformed = |error: TokenError| Reason::new(error.code, error.message);
+    Authentic::new(token.map_err(malformed)?, root, last_key, known)
+}
+
+fn root_of<'a>(envelope: &Envelope, roots: &'a TrustedRoots) -> Result<&'a TrustedRoot, Reason> {
+    roots.find(envelope.root_key_id()).ok_or_else(|| {
         Reason::new(Code::RootUnknown, "the token names a root key that is not trusted here")
-    })?;
-    let invalid = |_| Reason::new(Code::SignatureInvalid, "a signature of the token is not valid");
-    let key = root.key.to_biscuit().map_err(|_| {
-        Reason::new(Code::RootUnknown, "the token names a root key that is not usable")
-    })?;
-    Biscuit::from(token.as_bytes(), key).map_err(invalid)?;
-    vocabulary::known(token.blocks())?;
-    let mut keys: Vec<_> = token
-        .revocation_ids()
-        .iter()
-        .enumerate()
-        .map(|(block, id)| (id.key16(), Some(block)))
-        .collect();
-    for name in ["task", "agent"] {
-        keys.extend(token.authority_text(name).map(|text| (Key16::of(text.as_bytes()), None)));
-    }
-    keys.push((Key16::of(&root.key.to_bytes()), None));
-    Ok(Authentic { root: root.id, keys, expires: earliest_expiry(token.blocks()), token })
+    })
 }
 
 /// The earliest end that any block's check names. A block that could hold its check against a time
 /// of its own making names none: it would end before its token does, and its revocation with it.
-fn earliest_expiry(blocks: &[Block]) -> Option<Timestamp> {
-    let states_time = |block: &Block| {
+fn earliest_expiry(blocks: &[Arc<Block>]) -> Option<Timestamp> {
+    let states_time = |block: &Arc<Block>| {
         let heads = block.rules.iter().map(|rule| &rule.head);
         block.facts.iter().map(|fact| &fact.predicate).chain(heads).any(|p| p.name == "time")
     };
@@ -88,6 +106,38 @@ fn earliest_expiry(blocks: &[Block]) -> Option<Timestamp> {
 }
 
 impl Authentic {
+    /// A token whose signatures hold. The first `known` blocks are known to speak the vocabulary.
+    fn new(
+        token: UnverifiedToken,
+        root: &TrustedRoot,
+        last_key: VerifyingKey,
+        known: usize,
+    ) -> Result<Self, Reason> {
+        vocabulary::spoken(token.blocks(), known)?;
+        let ids = token.revocation_ids().iter().enumerate();
+        let mut keys: Vec<_> = ids.map(|(block, id)| (id.key16(), Some(block))).collect();
+        for name in ["task", "agent"] {
+            keys.extend(token.authority_text(name).map(|text| (Key16::of(text.as_bytes()), None)));
+        }
+        keys.push((Key16::of(&root.key.to_bytes()), None));
+        let expires = earliest_expiry(token.blocks());
+        Ok(Self { keys, expires, root: root.clone(), last_key, token })
+    }
+
+    /// How many blocks another token has in common with this one, and the key that signs the next.
+    fn key_after_common(&self, other: &Envelope) -> Result<(VerifyingKey, usize), Reason> {
+        let envelope = self.token.envelope();
+        let common = other.common_blocks(envelope);
+        let key = match common.checked_sub(1).and_then(|last| envelope.blocks().get(last)) {
+            None => self.root.key,
+            Some(_) if common == envelope.blocks().len() => self.last_key,
+            Some(block) => VerifyingKey::from_bytes(&block.next_key).map_err(|_| {
+                Reason::new(Code::SignatureInvalid, "a signature of the token is not valid")
+            })?,
+        };
+        Ok((key, common))
+    }
+
     /// Asks whether the token is revoked, and whether the view that says so is fresh.
     ///
     /// *Errors*: a reason with `revocation-stale`, `revoked`, or `proof-missing` for a token that
@@ -121,7 +171,7 @@ impl Authentic {
     }
 
     /// The blocks, block 0 first.
-    pub fn blocks(&self) -> &[Block] {
+    pub fn blocks(&self) -> &[Arc<Block>] {
         self.token.blocks()
     }
 
@@ -132,7 +182,7 @@ impl Authentic {
 
     /// The root key that signed block 0.
     pub fn root(&self) -> KeyId {
-        self.root
+        self.root.id
     }
 
     /// The task, where block 0 names one.
@@ -176,7 +226,7 @@ impl Authentic {
     }
 
     fn is_bound(&self) -> bool {
-        let stated = |block: &Block| {
+        let stated = |block: &Arc<Block>| {
             let heads = block.rules.iter().map(|rule| &rule.head);
             block.facts.iter().map(|fact| &fact.predicate).chain(heads).any(|p| p.name == "holder")
         };

@@ -6,9 +6,10 @@
 
 mod authentic;
 mod revocation;
+mod signatures;
 mod vocabulary;
 
-pub use authentic::{Authentic, Hop, Verified, authenticate};
+pub use authentic::{Authentic, Hop, Verified, authenticate, authenticate_envelope};
 pub use revocation::{
     DangerUnrevoked, ListError, RevocationEntry, RevocationKind, RevocationList, RevocationView,
     Revocations, SignedList,

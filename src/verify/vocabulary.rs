@@ -1,6 +1,7 @@
 //! Whether a token speaks the vocabulary of this crate, and says only what its place allows.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use biscuit_auth::builder::{Check, Predicate, Rule, Term};
 
@@ -8,18 +9,20 @@ use super::authentic::states_once;
 use crate::model::{Block, Code, Reason};
 use crate::vocabulary::names::{self, Speaker, VERSION};
 
-/// Checks all blocks.
+/// Checks the blocks after the first `known`, and that there is a first one.
 ///
 /// *Errors*: a reason with `vocabulary-unknown`.
-pub(super) fn known(blocks: &[Block]) -> Result<(), Reason> {
+pub(super) fn spoken(blocks: &[Arc<Block>], known: usize) -> Result<(), Reason> {
     let Some(authority) = blocks.first() else {
         return unknown(0, "is missing");
     };
-    if !states_once(authority, "hardtack", &Term::Integer(VERSION)) {
-        return unknown(0, format!("does not state `hardtack({VERSION})` exactly once"));
+    if known == 0 {
+        if !states_once(authority, "hardtack", &Term::Integer(VERSION)) {
+            return unknown(0, format!("does not state `hardtack({VERSION})` exactly once"));
+        }
+        authority_says_its_own(authority)?;
     }
-    authority_says_its_own(authority)?;
-    for (index, block) in blocks.iter().enumerate() {
+    for (index, block) in blocks.iter().enumerate().skip(known) {
         let queries = block.checks.iter().flat_map(|check: &Check| &check.queries);
         for rule in block.rules.iter().chain(queries) {
             asks_known_words(index, rule)?;

@@ -30,13 +30,17 @@ impl Program {
     /// # Errors
     /// [`CompileError`] names the block or the policy that holds a statement which cannot be
     /// evaluated safely or at all. A token that does not compile is denied.
-    pub fn compile(blocks: &[Block], policy: &PolicyCode) -> Result<Self, CompileError> {
+    pub fn compile<'b>(
+        blocks: impl IntoIterator<Item = &'b Block>,
+        policy: &PolicyCode,
+    ) -> Result<Self, CompileError> {
+        let blocks: Vec<&Block> = blocks.into_iter().collect();
         if blocks.len() > BLOCKS_MAX {
             let origin = Origin::Block(BLOCKS_MAX);
             return Err(CompileError { origin, fault: CompileFault::TooManyBlocks });
         }
-        let mut compiler = Compiler::new(Signers::new(blocks));
-        for (index, block) in blocks.iter().enumerate() {
+        let mut compiler = Compiler::new(Signers::new(&blocks));
+        for (index, block) in blocks.into_iter().enumerate() {
             let origin = Origin::Block(index);
             compiler.block(index, block).map_err(|fault| CompileError { origin, fault })?;
         }

@@ -16,7 +16,7 @@ pub(super) struct Signers {
 
 impl Signers {
     /// The third-party blocks of a token; the authority block is never one.
-    pub(super) fn new(blocks: &[Block]) -> Self {
+    pub(super) fn new(blocks: &[&Block]) -> Self {
         let keys = blocks.iter().enumerate().skip(1);
         let keys = keys.filter_map(|(index, block)| Some((block.external_key?, bit(index))));
         Self { keys: keys.collect() }
@@ -102,7 +102,7 @@ mod tests {
         let (one, two) = (key(1), key(2));
         // An external key on the authority block names nobody.
         let blocks = [block(Some(one)), block(Some(one)), block(None), block(Some(one))];
-        let signers = Signers::new(&blocks);
+        let signers = Signers::new(&blocks.each_ref());
         let cases: [(&[Scope], Origin, Origins); 8] = [
             (&[], Origin::Block(2), DEFAULT_TRUST | 0b100),
             (&[], Origin::Policy, DEFAULT_TRUST),
