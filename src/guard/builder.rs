@@ -170,9 +170,9 @@ impl GuardBuilder {
         };
         let shared = Shared {
             gateway: self.gateway,
-            trust: ArcSwap::from_pointee(trust),
+            tokens: ArcSwap::from_pointee(TokenCache::new(trust, self.cache_bytes_max)),
+            cache_bytes_max: self.cache_bytes_max,
             view: ArcSwap::from_pointee(self.view),
-            cache: TokenCache::new(self.cache_bytes_max),
             tools: self.tools.ok_or(GuardError::Missing("tools"))?,
             labels: self.labels,
             sink: self.sink.ok_or(GuardError::Missing("sink"))?,

@@ -1,44 +1,73 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use crate::decide::{Policy, Program};
+use crate::decide::{Decision, Policy, Program, decide};
 use crate::keys::TrustedRoots;
-use crate::model::{Reason, Timestamp};
-use crate::present::Presented;
-use crate::verify::{self, Authentic};
+use crate::model::{Reason, Request, Timestamp};
+use crate::token::{Envelope, TokenError};
+use crate::verify::{Authentic, RevocationView, authenticate_envelope};
 
 /// An unused entry goes after this long.
 const IDLE: Duration = Duration::from_secs(5 * 60);
 
+/// The longest life of an entry: the cache's clock counts no further than some centuries.
+const LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What a decoded token and its program take, as a multiple of the token's bytes, and at least.
 const WEIGHT: (u32, u32) = (16, 4096);
 
-/// What a guard trusts: changing any of it makes every remembered token a stranger again.
+/// What finding a token's relatives takes, an entry: a signature, a place, and the cache's own.
+const RELATIVE_BYTES: u64 = 256;
+
+/// What a verifier holds tokens to.
 #[derive(Debug)]
-pub(super) struct Trust {
-    pub(super) roots: TrustedRoots,
-    pub(super) policy: Policy,
+pub struct Trust {
+    /// The root keys whose tokens are accepted.
+    pub roots: TrustedRoots,
+    /// The gateway's policy.
+    pub policy: Policy,
 }
 
 /// A genuine token, ready to decide.
-pub(super) struct Known {
-    pub(super) authentic: Arc<Authentic>,
-    pub(super) program: Program,
-    trust: Arc<Trust>,
+///
+/// *Shape*: only a [`TokenCache`] makes one.
+#[derive(Debug)]
+pub struct Known {
+    authentic: Arc<Authentic>,
+    program: Program,
+    /// How long it may be remembered.
     life: Duration,
 }
 
-/// Genuine tokens under the SHA-256 of their text.
+/// Genuine tokens, ready to decide, under the SHA-256 of their text.
 ///
-/// *Shape*: only tokens that verified are remembered, so that a flood of bad ones drives nobody
-/// out. Revocation is no part of it: [`Authentic::admit`] is asked on every call. An entry ends
-/// with its token.
-pub(super) struct TokenCache(Cache<[u8; 32], Arc<Known>>);
+/// *Shape*: one cache holds tokens to one [`Trust`]; another trust takes another cache, so that a
+/// token ends with its root key. Only genuine tokens are remembered, until they end: a flood of
+/// others drives nobody out and takes no room. Bounded in bytes. When many ask for one token that
+/// is not known, one of them verifies it. Whether a token is revoked is no part of what is
+/// remembered: [`Known::decide`] asks on every call.
+///
+/// A token that shares its first blocks with a known one, as a parent's child does, costs the
+/// signatures of its other blocks.
+pub struct TokenCache {
+    trust: Trust,
+    tokens: Cache<[u8; 32], Arc<Known>>,
+    /// A known token for each signature of a block.
+    relatives: Cache<[u8; 64], Weak<Known>>,
+}
+
+/// Why a token is not remembered.
+#[derive(Clone)]
+enum Passing {
+    Refused(Reason),
+    /// Genuine, and at its end.
+    Ended(Arc<Known>),
+}
 
 struct WithToken;
 
@@ -53,47 +82,95 @@ impl Expiry<[u8; 32], Arc<Known>> for WithToken {
     }
 }
 
+impl Known {
+    /// The token.
+    pub fn authentic(&self) -> &Arc<Authentic> {
+        &self.authentic
+    }
+
+    /// The token and the policy it is held to, made ready.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Decides one call, under a view of revocations.
+    pub fn decide(&self, revocations: &dyn RevocationView, request: &Request) -> Decision {
+        match self.authentic.admit(revocations, request.time) {
+            Ok(verified) => decide(&verified, &self.program, request),
+            Err(reason) => Decision::deny(reason),
+        }
+    }
+
+    fn weight(&self) -> u32 {
+        let bytes = u32::try_from(self.authentic.token().as_bytes().len()).unwrap_or(u32::MAX);
+        bytes.saturating_mul(WEIGHT.0).saturating_add(WEIGHT.1)
+    }
+}
+
 impl TokenCache {
-    /// A cache of about so many bytes.
-    pub(super) fn new(bytes_max: u64) -> Self {
-        let weigh = |_: &[u8; 32], known: &Arc<Known>| {
-            let bytes = u32::try_from(known.authentic.token().as_bytes().len()).unwrap_or(u32::MAX);
-            bytes.saturating_mul(WEIGHT.0).saturating_add(WEIGHT.1)
-        };
-        let cache = Cache::builder().max_capacity(bytes_max).weigher(weigh);
-        Self(cache.time_to_idle(IDLE).expire_after(WithToken).build())
+    /// A cache of about so many bytes; 0 remembers nothing.
+    pub fn new(trust: Trust, bytes_max: u64) -> Self {
+        let tokens = Cache::builder()
+            .max_capacity(bytes_max)
+            .weigher(|_: &[u8; 32], known: &Arc<Known>| known.weight())
+            .time_to_idle(IDLE)
+            .expire_after(WithToken);
+        let relatives =
+            Cache::builder().max_capacity(bytes_max / 16 / RELATIVE_BYTES).time_to_idle(IDLE);
+        Self { trust, tokens: tokens.build(), relatives: relatives.build() }
+    }
+
+    /// What tokens are held to.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// The genuine token with this text.
     ///
     /// *Errors*: a reason of decoding, verifying or compiling the token.
-    pub(super) fn find(
-        &self,
-        text: &str,
-        trust: &Arc<Trust>,
-        now: Timestamp,
-    ) -> Result<Arc<Known>, Reason> {
+    pub fn find(&self, text: &str, now: Timestamp) -> Result<Arc<Known>, Reason> {
         let key: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-        if let Some(known) = self.0.get(&key).filter(|known| Arc::ptr_eq(&known.trust, trust)) {
+        if let Some(known) = self.tokens.get(&key) {
             return Ok(known);
         }
-        let malformed = |error: crate::token::TokenError| Reason::new(error.code, error.message);
-        let presented = Presented::new(text.parse().map_err(malformed)?);
-        let authentic = verify::authenticate(presented.into_token(), &trust.roots)?;
-        let program = Program::new(&authentic, &trust.policy)?;
-        let left =
-            authentic.expires().map_or(u64::MAX, |end| end.millis().saturating_sub(now.millis()));
-        let known = Arc::new(Known {
-            authentic: Arc::new(authentic),
-            program,
-            trust: Arc::clone(trust),
-            // The cache's clock counts no further than some centuries.
-            life: Duration::from_millis(left).min(Duration::from_secs(24 * 60 * 60)),
-        });
-        if !known.life.is_zero() {
-            self.0.insert(key, Arc::clone(&known));
+        self.tokens.try_get_with(key, || self.verify(text, now)).or_else(|passing| {
+            match Arc::unwrap_or_clone(passing) {
+                Passing::Refused(reason) => Err(reason),
+                Passing::Ended(known) => Ok(known),
+            }
+        })
+    }
+
+    fn verify(&self, text: &str, now: Timestamp) -> Result<Arc<Known>, Passing> {
+        let malformed = |error: TokenError| Reason::new(error.code, error.message);
+        let envelope: Envelope = text.parse().map_err(malformed).map_err(Passing::Refused)?;
+        let known = Arc::new(self.ready(envelope, now).map_err(Passing::Refused)?);
+        if known.life.is_zero() {
+            return Err(Passing::Ended(known));
+        }
+        for block in known.authentic.token().envelope().blocks() {
+            let is_known = |weak: Weak<Known>| weak.strong_count() > 0;
+            if !self.relatives.get(&block.signature).is_some_and(is_known) {
+                self.relatives.insert(block.signature, Arc::downgrade(&known));
+            }
         }
         Ok(known)
+    }
+
+    fn ready(&self, envelope: Envelope, now: Timestamp) -> Result<Known, Reason> {
+        let relative = self.relative(&envelope);
+        let relative = relative.as_ref().map(|known| &*known.authentic);
+        let authentic = authenticate_envelope(envelope, &self.trust.roots, relative)?;
+        let program = Program::new(&authentic, &self.trust.policy)?;
+        let left = |end: Timestamp| end.millis().saturating_sub(now.millis());
+        let life = authentic.expires().map_or(LIFE_MAX, |end| Duration::from_millis(left(end)));
+        Ok(Known { authentic: Arc::new(authentic), program, life: life.min(LIFE_MAX) })
+    }
+
+    /// The known token that shares most blocks with this one.
+    fn relative(&self, envelope: &Envelope) -> Option<Arc<Known>> {
+        let signatures = envelope.blocks().iter().rev().map(|block| &block.signature);
+        signatures.filter_map(|signature| self.relatives.get(signature)?.upgrade()).next()
     }
 }
 
@@ -101,12 +178,17 @@ impl TokenCache {
 impl TokenCache {
     /// Waits until what was put in and thrown out shows in the count.
     pub(super) fn settle(&self) {
-        self.0.run_pending_tasks();
+        self.tokens.run_pending_tasks();
+    }
+
+    /// What the entries weigh.
+    pub(super) fn size_bytes(&self) -> u64 {
+        self.tokens.weighted_size()
     }
 }
 
 impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TokenCache({} entries)", self.0.entry_count())
+        write!(f, "TokenCache({} entries)", self.tokens.entry_count())
     }
 }

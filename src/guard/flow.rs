@@ -33,9 +33,10 @@ pub(super) type Decider = Arc<dyn Fn(&Verified, &Program, &Request) -> Decision 
 /// Everything that the calls through one guard share.
 pub(super) struct Shared {
     pub(super) gateway: String,
-    pub(super) trust: ArcSwap<Trust>,
+    /// Another trust takes another cache.
+    pub(super) tokens: ArcSwap<TokenCache>,
+    pub(super) cache_bytes_max: u64,
     pub(super) view: ArcSwap<Arc<dyn RevocationView>>,
-    pub(super) cache: TokenCache,
     pub(super) tools: ToolMap,
     pub(super) labels: Vec<(ToolPattern, BTreeSet<String>)>,
     pub(super) sink: Arc<dyn Sink>,
@@ -55,6 +56,11 @@ struct Seen {
 }
 
 impl Shared {
+    /// Holds every call from now on to another trust: every remembered token is a stranger again.
+    pub(super) fn hold_to(&self, trust: impl Fn(&Trust) -> Trust) {
+        self.tokens.rcu(|tokens| TokenCache::new(trust(tokens.trust()), self.cache_bytes_max));
+    }
+
     /// Judges one request: gives what to forward, or the refusal, in either case recorded.
     pub(super) async fn judge<B>(
         &self,
@@ -67,15 +73,15 @@ impl Shared {
     {
         let started = self.clock.micros();
         let (mut parts, body) = request.into_parts();
-        let (mut seen, trust) = (Seen::default(), self.trust.load_full());
-        let decided = self.decide(&mut parts, body, &trust, &mut seen).await;
+        let (mut seen, tokens) = (Seen::default(), self.tokens.load_full());
+        let decided = self.decide(&mut parts, body, &tokens, &mut seen).await;
         let total = self.clock.micros().saturating_sub(started);
         let micros = total.saturating_sub(seen.waited_micros);
         let decision = match &decided {
             Ok((grant, _)) => Decision::Allow { grant: *grant },
             Err(refusal) => Decision::Deny { reasons: refusal.reasons.clone() },
         };
-        let record = self.record(&parts, &trust, &seen, decision, micros);
+        let record = self.record(&parts, tokens.trust(), &seen, decision, micros);
         let refusal = match (self.write(record).await, decided) {
             (Ok(()), Ok((grant, body))) => match Self::forward(parts, body, seen, grant) {
                 Some(request) => return Ok(request),
@@ -92,7 +98,7 @@ impl Shared {
         &self,
         parts: &mut Parts,
         body: B,
-        trust: &Arc<Trust>,
+        tokens: &TokenCache,
         seen: &mut Seen,
     ) -> Result<(usize, Bytes), Refusal>
     where
@@ -103,10 +109,10 @@ impl Shared {
         let values: Vec<_> = parts.headers.get_all(AUTHORIZATION).iter().cloned().collect();
         arguments::strip(&mut parts.headers);
         let text = present::token_text(values.iter().map(|value| value.as_bytes()))?;
-        let known = self.cache.find(text, trust, self.clock.now())?;
+        let known = tokens.find(text, self.clock.now())?;
         seen.known = Some(Arc::clone(&known));
         // A body is not read for a token that is of no use.
-        known.authentic.admit(&**self.view.load_full(), self.clock.now())?;
+        known.authentic().admit(&**self.view.load_full(), self.clock.now())?;
         let waiting = self.clock.micros();
         let body = self.read(body).await;
         seen.waited_micros = self.clock.micros().saturating_sub(waiting);
@@ -122,8 +128,8 @@ impl Shared {
             http: Some((parts.method.to_string(), parts.uri.path().to_owned())),
         });
         // Asked again: much may have been revoked while the body came in.
-        let verified = known.authentic.admit(&**self.view.load_full(), now)?;
-        match (self.decider)(&verified, &known.program, request) {
+        let verified = known.authentic().admit(&**self.view.load_full(), now)?;
+        match (self.decider)(&verified, known.program(), request) {
             Decision::Allow { grant } => Ok((grant, body)),
             Decision::Deny { reasons } => Err(Refusal { reasons, status: None }),
         }
@@ -175,7 +181,7 @@ impl Shared {
         let time = seen.request.as_ref().map_or_else(|| self.clock.now(), |request| request.time);
         let mut record = Record::new(time, &self.gateway, trust.policy.version(), decision);
         if let Some(known) = &seen.known {
-            record = record.of_token(&known.authentic);
+            record = record.of_token(known.authentic());
         }
         record.method = Some(short(parts.method.as_str()));
         record.path = Some(short(parts.uri.path()));
@@ -227,7 +233,7 @@ impl Shared {
         grant: usize,
     ) -> Option<HttpRequest<Body>> {
         let (known, request) = (seen.known?, seen.request?);
-        let authentic = Arc::clone(&known.authentic);
+        let authentic = Arc::clone(known.authentic());
         let allowed = Allowed::new(authentic, request.tool, Arc::new(request.args), grant);
         parts.extensions.insert(allowed);
         arguments::describe(&mut parts.headers, &body);

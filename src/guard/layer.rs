@@ -45,12 +45,12 @@ impl Guard {
 
     /// Every call from now on is held to these root keys.
     pub fn trust(&self, roots: TrustedRoots) {
-        self.shared.trust.rcu(|trust| Trust { roots: roots.clone(), policy: trust.policy.clone() });
+        self.shared.hold_to(|trust| Trust { roots: roots.clone(), policy: trust.policy.clone() });
     }
 
     /// Every call from now on is held to this policy.
     pub fn set_policy(&self, policy: Policy) {
-        self.shared.trust.rcu(|trust| Trust { roots: trust.roots.clone(), policy: policy.clone() });
+        self.shared.hold_to(|trust| Trust { roots: trust.roots.clone(), policy: policy.clone() });
     }
 }
 
@@ -59,7 +59,7 @@ impl fmt::Debug for Guard {
         f.debug_struct("Guard")
             .field("gateway", &self.shared.gateway)
             .field("tools", &self.shared.tools)
-            .field("cache", &self.shared.cache)
+            .field("tokens", &**self.shared.tokens.load())
             .finish_non_exhaustive()
     }
 }

@@ -19,10 +19,15 @@ pub(crate) const STEPS: u64 = 10_000_000;
 
 /// The blocks of a token as the engine takes them.
 pub(crate) fn blocks_of(token: &Biscuit) -> Vec<Block> {
+    readable_blocks(token).unwrap()
+}
+
+/// The same, where every block can be read: a library that verifies a token does not look.
+pub(crate) fn readable_blocks(token: &Biscuit) -> Option<Vec<Block>> {
     let proto = token.container().to_proto();
     let signed = std::iter::once(&proto.authority).chain(&proto.blocks);
     let decoded: Vec<schema::Block> =
-        signed.map(|block| schema::Block::decode(&block.block[..]).unwrap()).collect();
+        signed.map(|block| schema::Block::decode(&block.block[..]).ok()).collect::<Option<_>>()?;
     let external: Vec<Option<PublicKey>> =
         (0..decoded.len()).map(|index| token.block_external_key(index).unwrap()).collect();
 
@@ -36,16 +41,23 @@ pub(crate) fn blocks_of(token: &Biscuit) -> Vec<Block> {
     blocks.map(|(block, external_key)| block_of(block, external_key, &shared)).collect()
 }
 
-fn block_of(block: &schema::Block, external_key: Option<PublicKey>, shared: &SymbolTable) -> Block {
-    let block = proto_block_to_token_block(block, external_key).unwrap();
-    let symbols = if external_key.is_some() { &block.symbols } else { shared };
-    Block {
-        facts: block.facts.iter().map(|f| Fact::convert_from(f, symbols).unwrap()).collect(),
-        rules: block.rules.iter().map(|r| Rule::convert_from(r, symbols).unwrap()).collect(),
-        checks: block.checks.iter().map(|c| Check::convert_from(c, symbols).unwrap()).collect(),
-        scopes: block.scopes.iter().map(|s| Scope::convert_from(s, symbols).unwrap()).collect(),
-        external_key,
+fn block_of(
+    block: &schema::Block,
+    external_key: Option<PublicKey>,
+    shared: &SymbolTable,
+) -> Option<Block> {
+    fn all<T, B: Convert<T>>(items: &[T], symbols: &SymbolTable) -> Option<Vec<B>> {
+        items.iter().map(|item| B::convert_from(item, symbols).ok()).collect()
     }
+    let block = proto_block_to_token_block(block, external_key).ok()?;
+    let symbols = if external_key.is_some() { &block.symbols } else { shared };
+    Some(Block {
+        facts: all::<_, Fact>(&block.facts, symbols)?,
+        rules: all::<_, Rule>(&block.rules, symbols)?,
+        checks: all::<_, Check>(&block.checks, symbols)?,
+        scopes: all::<_, Scope>(&block.scopes, symbols)?,
+        external_key,
+    })
 }
 
 /// A first-party block that `code` writes down.

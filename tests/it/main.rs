@@ -44,3 +44,5 @@ mod properties;
 mod record;
 mod support;
 mod tidy;
+mod verification;
+mod wire_mutation;

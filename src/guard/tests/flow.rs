@@ -205,13 +205,13 @@ async fn bad_tokens_take_no_room_among_the_remembered() {
     for n in 0..50 {
         api.answer(with_authorization(&format!("Bearer x{n}"))).await;
     }
-    api.guard.shared.cache.settle();
-    assert_eq!(format!("{:?}", api.guard.shared.cache), "TokenCache(1 entries)");
+    api.guard.shared.tokens.load().settle();
+    assert_eq!(format!("{:?}", api.guard.shared.tokens.load()), "TokenCache(1 entries)");
     // A token whose time is over is not remembered at all.
     api.clock.set(Timestamp::from_secs(NOW + 7 * 24 * 60 * 60));
     api.answer(with_authorization(&format!("Bearer {}", token_of(&key(), 2).to_text()))).await;
-    api.guard.shared.cache.settle();
-    assert_eq!(format!("{:?}", api.guard.shared.cache), "TokenCache(1 entries)");
+    api.guard.shared.tokens.load().settle();
+    assert_eq!(format!("{:?}", api.guard.shared.tokens.load()), "TokenCache(1 entries)");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The guard through `oneshot`, with a stand-in for what a token permits where a test needs one.
 
+mod cache;
 mod flow;
 #[cfg(feature = "gateway")]
 mod loopback;

@@ -8,7 +8,7 @@ use biscuit_auth::builder::{
     Algorithm, Check, CheckKind, Expression, Fact, MapKey, Policy, PolicyKind, Predicate, Rule,
     Scope, Term,
 };
-use biscuit_auth::{Biscuit, BiscuitBuilder, BlockBuilder, KeyPair};
+use biscuit_auth::{Biscuit, BiscuitBuilder, BlockBuilder, KeyPair, PublicKey};
 use hardtack::decide::engine::PolicyCode;
 use hardtack::model::Block;
 use rand::rngs::StdRng;
@@ -43,6 +43,12 @@ impl Generated {
 
     /// The token that Biscuit makes of the blocks, read back from its bytes.
     pub(crate) fn token(&mut self) -> Biscuit {
+        let (bytes, root) = self.signed();
+        Biscuit::from(bytes, root).unwrap()
+    }
+
+    /// The same as bytes, with the root key that signed block 0.
+    pub(crate) fn signed(&mut self) -> (Vec<u8>, PublicKey) {
         let root = KeyPair::new_with_rng(Algorithm::Ed25519, &mut self.rng);
         let mut token = None::<Biscuit>;
         for block in &self.blocks {
@@ -66,7 +72,7 @@ impl Generated {
                 }
             });
         }
-        Biscuit::from(token.unwrap().to_vec().unwrap(), root.public()).unwrap()
+        (token.unwrap().to_vec().unwrap(), root.public())
     }
 
     /// The same program with each query of a check or a policy as a rule beside it.

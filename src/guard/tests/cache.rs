@@ -1,0 +1,133 @@
+//! What is remembered of tokens, and for how long.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Barrier};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::{GATEWAY, NOW, key, token_of};
+use crate::attenuate::{Narrowing, attenuate, seal};
+use crate::decide::Policy;
+use crate::guard::{Known, TokenCache, Trust};
+use crate::keys::TrustedRoots;
+use crate::model::{Code, Timestamp};
+use crate::token::UnverifiedToken;
+
+const MEGABYTE: u64 = 1024 * 1024;
+
+fn cache(bytes_max: u64) -> TokenCache {
+    let roots = TrustedRoots::one(key().public());
+    TokenCache::new(Trust { roots, policy: Policy::standard().unwrap() }, bytes_max)
+}
+
+fn find(cache: &TokenCache, token: &UnverifiedToken) -> Arc<Known> {
+    cache.find(&token.to_text(), Timestamp::from_secs(NOW)).unwrap()
+}
+
+fn child(token: &UnverifiedToken, seed: u64) -> UnverifiedToken {
+    let audience = Some(BTreeSet::from([GATEWAY.to_owned()]));
+    let narrowing = Narrowing { audience, ..Narrowing::default() };
+    attenuate(token, &narrowing, &mut StdRng::seed_from_u64(seed)).unwrap()
+}
+
+/// Fifty tokens in use, each asked for now and then among a million others that are no tokens of
+/// ours, ten thousand with a signature that does not hold, and two thousand that a holder makes up:
+/// genuine, and never used again.
+#[test]
+fn a_flood_neither_drives_out_nor_grows() {
+    // Room for some two hundred tokens.
+    let cache = cache(4 * MEGABYTE);
+    let used: Vec<_> = (0..50).map(|seed| token_of(&key(), seed)).collect();
+    let known: Vec<_> = used.iter().map(|token| find(&cache, token)).collect();
+    for _ in 0..20 {
+        used.iter().for_each(|token| drop(find(&cache, token)));
+    }
+    cache.settle();
+    let parent = token_of(&key(), 1000);
+    let (mut asked, mut hits) = (0, 0);
+    for round in 0..100_u32 {
+        for n in 0..10_000_u32 {
+            let mut bytes = b"\x08".to_vec();
+            bytes.extend((round * 10_000 + n).to_be_bytes());
+            let text = URL_SAFE.encode(&bytes);
+            assert!(cache.find(&text, Timestamp::from_secs(NOW)).is_err());
+        }
+        for n in 0..100_u32 {
+            let mut bytes = parent.as_bytes().to_vec();
+            let at = bytes.len() - 40 - (n as usize % 30);
+            bytes[at] ^= 1 << (round % 8);
+            let error = cache.find(&URL_SAFE.encode(&bytes), Timestamp::from_secs(NOW));
+            assert_eq!(error.unwrap_err().code, Code::SignatureInvalid);
+        }
+        for n in 0..20 {
+            find(&cache, &child(&parent, (round * 20 + n).into()));
+        }
+        for (token, known) in used.iter().zip(&known) {
+            asked += 1;
+            hits += usize::from(Arc::ptr_eq(&find(&cache, token), known));
+        }
+        cache.settle();
+        assert!(cache.size_bytes() <= 4 * MEGABYTE, "{}", cache.size_bytes());
+    }
+    assert!(hits * 100 > asked * 95, "{hits} of {asked}");
+}
+
+#[test]
+fn many_that_ask_at_once_share_one_answer() {
+    let cache = cache(4 * MEGABYTE);
+    for seed in 0..20 {
+        let text = token_of(&key(), seed).to_text();
+        let barrier = Barrier::new(8);
+        let ask = || {
+            barrier.wait();
+            cache.find(&text, Timestamp::from_secs(NOW)).unwrap()
+        };
+        let found: Vec<_> = std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+            asking.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(found.iter().all(|known| Arc::ptr_eq(known, &found[0])));
+    }
+}
+
+/// What a relative proved is taken from it: the blocks in common are the very same.
+#[test]
+fn relatives_share_what_they_have_in_common() {
+    let cache = cache(4 * MEGABYTE);
+    let parent = child(&token_of(&key(), 1), 1);
+    let (one, two) = (child(&parent, 2), child(&parent, 3));
+    let first = find(&cache, &one);
+    let shares = |known: &Known, blocks: usize| {
+        let pairs = first.authentic().blocks().iter().zip(known.authentic().blocks());
+        pairs.take_while(|(a, b)| Arc::ptr_eq(a, b)).count() == blocks
+    };
+    assert!(shares(&find(&cache, &two), 2));
+    assert!(shares(&find(&cache, &parent), 2));
+    assert!(shares(&find(&cache, &seal(&one).unwrap()), 3));
+    assert!(shares(&find(&cache, &child(&one, 4)), 3));
+    assert!(shares(&find(&cache, &token_of(&key(), 2)), 0));
+}
+
+#[test]
+fn a_cache_without_room_still_answers() {
+    let cache = cache(0);
+    let token = token_of(&key(), 1);
+    for token in [&token, &child(&token, 1)] {
+        assert!(!Arc::ptr_eq(&find(&cache, token), &find(&cache, token)));
+    }
+}
+
+#[test]
+fn a_token_is_forgotten_at_its_end() {
+    let cache = cache(4 * MEGABYTE);
+    let text = token_of(&key(), 1).to_text();
+    // Fifty milliseconds before: the cache's own clock is real.
+    let end = NOW + crate::model::limits::TOKEN_TTL_SECS_DEFAULT;
+    let last = Timestamp::from_millis(end * 1000 - 50);
+    let known = cache.find(&text, last).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(80));
+    assert!(!Arc::ptr_eq(&cache.find(&text, last).unwrap(), &known));
+}
