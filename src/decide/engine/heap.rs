@@ -7,7 +7,7 @@ type Span = (usize, usize);
 ///
 /// *Shape*: a set is its elements in content order without repetition, an array its elements, a
 /// map its keys and values in turn, in key order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Heap {
     class: Class,
     text: String,
@@ -76,18 +76,34 @@ impl Heap {
         Some(reference)
     }
 
+    /// Puts other items in the place of a list that has at least as many; gives whether it has.
+    pub(super) fn replace_items(&mut self, reference: Ref, items: &[Value]) -> bool {
+        let Some(span) = self.lists.get_mut(reference.index()) else { return false };
+        let end = span.0 + items.len();
+        match self.items.get_mut(span.0..end) {
+            Some(place) if end <= span.1 => {
+                place.copy_from_slice(items);
+                span.1 = end;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The text behind a reference of this heap.
     pub(super) fn text(&self, reference: Ref) -> &str {
         let span = self.texts.get(reference.index()).copied();
         span.and_then(|(start, end)| self.text.get(start..end)).unwrap_or_default()
     }
 
-    fn bytes(&self, reference: Ref) -> &[u8] {
+    /// The bytes behind a reference of this heap.
+    pub(super) fn bytes(&self, reference: Ref) -> &[u8] {
         let span = self.blobs.get(reference.index()).copied();
         span.and_then(|(start, end)| self.bytes.get(start..end)).unwrap_or_default()
     }
 
-    fn items(&self, reference: Ref) -> &[Value] {
+    /// The elements behind a reference of this heap.
+    pub(super) fn items(&self, reference: Ref) -> &[Value] {
         let span = self.lists.get(reference.index()).copied();
         span.and_then(|(start, end)| self.items.get(start..end)).unwrap_or_default()
     }

@@ -72,6 +72,8 @@ mod query;
 mod regexes;
 mod request;
 mod scratch;
+mod sort;
+mod stated;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -79,8 +81,9 @@ mod trust;
 mod value;
 mod world;
 
+pub use crate::vocabulary::TermRef;
 pub use compile::PolicyCode;
 pub use error::{CompileError, CompileFault, EvaluationError, ExpressionError, Origin};
 pub use evaluation::{Evaluation, FailedCheck};
 pub use program::Program;
-pub use request::{PredicateId, RequestFacts, TermRef};
+pub use request::{PredicateId, RequestFacts};
