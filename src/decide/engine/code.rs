@@ -41,7 +41,7 @@ impl Span {
 
 /// Compiled statements, each kind in one list: copying a program copies a few lists, whatever the
 /// number of its statements.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Code {
     pub(super) instrs: Vec<Instr>,
     /// Conditions: runs of instructions.
@@ -57,11 +57,33 @@ pub(super) struct Code {
 }
 
 impl Code {
+    /// A copy with room for what an ordinary block adds.
+    pub(super) fn roomy(&self) -> Self {
+        Self {
+            instrs: roomy(&self.instrs, 32),
+            filters: roomy(&self.filters, 8),
+            patterns: roomy(&self.patterns, 24),
+            atoms: roomy(&self.atoms, 12),
+            queries: roomy(&self.queries, 4),
+            heads: self.heads.clone(),
+            rules: self.rules.clone(),
+            checks: roomy(&self.checks, 4),
+            policies: self.policies.clone(),
+        }
+    }
+
     /// A query with the lists that its parts are in.
     #[inline]
     pub(super) fn body(&self, query: Query) -> Body<'_> {
         Body { code: self, query, atoms: query.atoms.of(&self.atoms) }
     }
+}
+
+/// A copy of a list with room for some more: one allocation where growing the copy takes two.
+pub(super) fn roomy<T: Clone>(list: &[T], more: usize) -> Vec<T> {
+    let mut copy = Vec::with_capacity(list.len() + more);
+    copy.extend_from_slice(list);
+    copy
 }
 
 /// A query that can be run.

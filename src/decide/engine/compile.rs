@@ -116,13 +116,13 @@ impl<'s> Compiler<'s> {
 
     fn from(program: &Program, signers: Signers) -> Self {
         Self {
-            constants: program.constants.clone(),
+            constants: program.constants.roomy(),
             regexes: Arc::clone(&program.regexes),
             predicates: program.predicates.clone(),
             stated: program.stated.clone(),
             signers,
             policy: Arc::clone(&program.policy),
-            code: program.token.clone(),
+            code: program.token.roomy(),
             order: Some(program.order.clone()),
             blocks: program.blocks,
             origin: Origin::Policy,

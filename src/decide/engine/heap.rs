@@ -1,3 +1,4 @@
+use super::code::roomy;
 use super::value::{Class, Ref, Value};
 
 /// Start and end of one item in an arena.
@@ -7,7 +8,7 @@ type Span = (usize, usize);
 ///
 /// *Shape*: a set is its elements in content order without repetition, an array its elements, a
 /// map its keys and values in turn, in key order.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Heap {
     class: Class,
     text: String,
@@ -22,6 +23,21 @@ impl Heap {
     /// An empty heap whose references carry `class`.
     pub(super) fn new(class: Class) -> Self {
         Self { class, ..Self::default() }
+    }
+
+    /// A copy with room for what an ordinary block adds.
+    pub(super) fn roomy(&self) -> Self {
+        let mut text = String::with_capacity(self.text.len() + 128);
+        text.push_str(&self.text);
+        Self {
+            class: self.class,
+            text,
+            texts: roomy(&self.texts, 12),
+            bytes: self.bytes.clone(),
+            blobs: self.blobs.clone(),
+            items: roomy(&self.items, 12),
+            lists: roomy(&self.lists, 4),
+        }
     }
 
     /// Forgets everything, keeping the room.

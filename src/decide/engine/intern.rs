@@ -18,7 +18,7 @@ pub(super) type Parameters = Option<HashMap<String, Option<Term>>>;
 ///
 /// *Shape*: the tables hold references into the heap alone, so that a copy of all of it is a copy
 /// of a few lists.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Constants {
     /// The values themselves.
     pub(super) heap: Heap,
@@ -39,6 +39,18 @@ impl Constants {
             texts: HashTable::new(),
             blobs: HashTable::new(),
             lists: HashTable::new(),
+            elements: Vec::new(),
+        }
+    }
+
+    /// A copy with room for what an ordinary block adds.
+    pub(super) fn roomy(&self) -> Self {
+        Self {
+            heap: self.heap.roomy(),
+            state: self.state.clone(),
+            texts: self.texts.clone(),
+            blobs: self.blobs.clone(),
+            lists: self.lists.clone(),
             elements: Vec::new(),
         }
     }
