@@ -101,6 +101,14 @@ fn benches(c: &mut Criterion) {
                 assert!(decision.is_allow());
             });
         });
+        c.bench_function(&format!("compile/{depth}"), |b| {
+            b.iter(|| Program::new(black_box(&authentic), &policy).expect("program"));
+        });
+        let child = fixture.narrowed(&token, 10);
+        let child = authenticate(child, &roots).expect("authentic");
+        c.bench_function(&format!("extend/{depth}"), |b| {
+            b.iter(|| Program::extend(&program, black_box(&child), depth + 1).expect("program"));
+        });
         let text = token.to_text();
         c.bench_function(&format!("cold/{depth}"), |b| {
             b.iter(|| {

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use biscuit_auth::builder::{CheckKind, PolicyKind, Rule, Scope, Term};
 use sha2::{Digest, Sha256};
 
@@ -14,9 +16,16 @@ use crate::vocabulary::{Datalog, DatalogError, Needs};
 /// helps a call that block 0 does not cover.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    pub(super) code: PolicyCode,
-    pub(super) needs: Needs,
+    pub(super) base: Arc<Base>,
     version: String,
+}
+
+/// A policy made ready: what the program of every token begins with.
+#[derive(Debug)]
+pub(super) struct Base {
+    pub(super) code: PolicyCode,
+    pub(super) engine: engine::Program,
+    pub(super) needs: Arc<Needs>,
 }
 
 /// Why a policy is refused.
@@ -87,8 +96,9 @@ impl Policy {
         let version = hex::encode(digest.finalize()).chars().take(16).collect();
         let code = PolicyCode { facts, rules, checks, policies };
         // A policy that cannot be evaluated is refused when it is read, not when a call comes.
-        engine::Program::compile(&[], &code).map_err(|error| PolicyError::Engine(error.fault))?;
-        Ok(Self { code, needs, version })
+        let engine = engine::Program::of_policy(&code);
+        let engine = engine.map_err(|error| PolicyError::Engine(error.fault))?;
+        Ok(Self { base: Arc::new(Base { code, engine, needs: Arc::new(needs) }), version })
     }
 
     /// Names this very policy in records: 16 hexadecimal characters of a digest of its texts.

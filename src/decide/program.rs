@@ -1,63 +1,142 @@
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use biscuit_auth::builder::{Check, PolicyKind, Term};
 
-use super::engine::{self, CompileFault, EvaluationError, FailedCheck, Origin};
+use super::engine::{
+    self, CompileError, CompileFault, EvaluationError, FailedCheck, Origin, PredicateId,
+    RequestFacts,
+};
+use super::policy::Base;
 use super::{Decision, Policy, explain};
 use crate::model::{Block, Code, Reason, Request, limits};
 use crate::verify::{Authentic, Verified};
 use crate::vocabulary::frame::{self, Frame};
-use crate::vocabulary::{Bearing, Needs, facts};
+use crate::vocabulary::names::{self, WordId};
+use crate::vocabulary::{Bearing, FactSink, Needs, TermRef, facts_into};
 
 /// A token and a policy, made ready to decide many requests.
 ///
 /// *Shape*: made once for a token and kept with it; holds no request data.
 #[derive(Debug)]
 pub struct Program {
+    base: Arc<Base>,
     engine: engine::Program,
-    needs: Needs,
+    needs: Arc<Needs>,
+    words: Words,
+    /// What block 0 grants.
+    granted: Option<PredicateId>,
 }
+
+/// The predicates of the request's words, as one program numbers them.
+type Words = [Option<PredicateId>; names::WORDS.len()];
 
 impl Program {
     /// Makes a token and a policy ready.
     ///
     /// *Errors*: a reason with `token-too-complex` or `token-malformed`.
     pub fn new(authentic: &Authentic, policy: &Policy) -> Result<Self, Reason> {
-        let blocks = authentic.blocks();
-        let engine = engine::Program::compile(blocks.iter().map(Arc::as_ref), &policy.code)
-            .map_err(|error| {
-                let code = match error.fault {
-                    CompileFault::MalformedExpression
-                    | CompileFault::UnboundVariable(_)
-                    | CompileFault::VariableInConstant(_)
-                    | CompileFault::UnboundParameter(_) => Code::TokenMalformed,
-                    _ => Code::TokenTooComplex,
-                };
-                Reason::new(code, error.to_string())
-            })?;
-        let mut needs = policy.needs.clone();
-        for block in blocks {
+        let base = &policy.base;
+        Self::with(base, &base.engine, &base.needs, authentic.blocks(), 0)
+    }
+
+    /// Makes a child token ready from the program of its parent, at the cost of the new blocks.
+    ///
+    /// *Shape*: the first `from_block` blocks of the child must be those that the parent's program
+    /// was made of. The result is that of [`Program::new`].
+    ///
+    /// *Errors*: as [`Program::new`].
+    pub fn extend(parent: &Self, child: &Authentic, from_block: usize) -> Result<Self, Reason> {
+        let (base, blocks) = (&parent.base, child.blocks());
+        if from_block == parent.engine.blocks() {
+            Self::with(base, &parent.engine, &parent.needs, blocks, from_block)
+        } else {
+            Self::with(base, &base.engine, &base.needs, blocks, 0)
+        }
+    }
+
+    /// Adds the blocks from `from` on to what the blocks before them gave.
+    fn with<B: Borrow<Block>>(
+        base: &Arc<Base>,
+        known: &engine::Program,
+        needs: &Arc<Needs>,
+        blocks: &[B],
+        from: usize,
+    ) -> Result<Self, Reason> {
+        let new = blocks.get(from..).unwrap_or_default();
+        let engine = match known.extended(new).map_err(refused)? {
+            Some(engine) => engine,
+            None => engine::Program::compile(blocks, &base.code).map_err(refused)?,
+        };
+        let mut needs = Arc::clone(needs);
+        for block in new.iter().map(Borrow::borrow) {
             let queries = block.checks.iter().flat_map(|check| &check.queries);
             let bodies = block.rules.iter().chain(queries).flat_map(|rule| &rule.body);
-            bodies.for_each(|predicate| needs.add(predicate));
+            for predicate in bodies {
+                // A child mostly asks what its parent asked, and then shares the answer.
+                if !needs.covers(predicate) {
+                    Arc::make_mut(&mut needs).add(predicate);
+                }
+            }
         }
-        Ok(Self { engine, needs })
+        let mut words = [None; names::WORDS.len()];
+        for (id, word) in needs.words().words().filter_map(|id| Some((id, id.word()?))) {
+            if let Some(place) = words.get_mut(id.place()) {
+                *place = engine.predicate(word.name, word.arity);
+            }
+        }
+        let granted = engine.predicate("granted", 1);
+        Ok(Self { base: Arc::clone(base), engine, needs, words, granted })
+    }
+}
+
+fn refused(error: CompileError) -> Reason {
+    let code = match error.fault {
+        CompileFault::MalformedExpression
+        | CompileFault::UnboundVariable(_)
+        | CompileFault::VariableInConstant(_)
+        | CompileFault::UnboundParameter(_) => Code::TokenMalformed,
+        _ => Code::TokenTooComplex,
+    };
+    Reason::new(code, error.to_string())
+}
+
+/// Hands facts on to an evaluation.
+struct ToEngine<'p> {
+    words: &'p Words,
+    request: RequestFacts<'p>,
+}
+
+impl FactSink for ToEngine<'_> {
+    fn fact(&mut self, word: WordId, terms: &[TermRef<'_>]) {
+        if let Some(Some(predicate)) = self.words.get(word.place()) {
+            self.request.add_to(*predicate, terms);
+        }
+    }
+
+    fn fact_of(&mut self, word: WordId, terms: &[Term]) {
+        if let Some(Some(predicate)) = self.words.get(word.place()) {
+            self.request.add_terms_to(*predicate, terms);
+        }
     }
 }
 
 /// Decides one request.
 ///
 /// *Shape*: the program must be the one made of this token. Deterministic: the same input gives
-/// the same decision, whatever the order of arguments.
+/// the same decision, whatever the order of arguments. An ordinary call that is allowed takes no
+/// memory from the heap but what its thread keeps for the next.
 pub fn decide(verified: &Verified, program: &Program, request: &Request) -> Decision {
     let authentic = verified.authentic();
     let bearing = authentic.bearing();
-    let facts = match facts(request, &bearing, &program.needs) {
-        Ok(facts) => facts,
-        Err(error) => return Decision::deny(Reason::new(Code::TokenTooComplex, error.to_string())),
-    };
-    match program.engine.evaluate(&facts, limits::EVALUATION_STEPS_MAX) {
-        Ok(evaluation) => conclude(authentic.blocks(), &bearing, request, &evaluation),
+    let mut sink = ToEngine { words: &program.words, request: program.engine.request() };
+    if let Err(error) = facts_into(request, &bearing, &program.needs, &mut sink) {
+        return Decision::deny(Reason::new(Code::TokenTooComplex, error.to_string()));
+    }
+    match sink.request.evaluate(limits::EVALUATION_STEPS_MAX) {
+        Ok(evaluation) => {
+            conclude(authentic.blocks(), &bearing, request, program.granted, &evaluation)
+        }
         Err(EvaluationError::TooComplex) => Decision::deny(Reason::new(
             Code::TokenTooComplex,
             "deciding this call takes more steps than a decision may",
@@ -71,6 +150,7 @@ fn conclude(
     blocks: &[Arc<Block>],
     bearing: &Bearing,
     request: &Request,
+    granted: Option<PredicateId>,
     evaluation: &engine::Evaluation,
 ) -> Decision {
     let of_blocks = evaluation.failed_checks().iter().filter(|f| f.origin != Origin::Policy);
@@ -80,14 +160,8 @@ fn conclude(
             return refuse(&failed, code, bearing, request);
         }
     }
-    let grant = evaluation
-        .authority_only("granted", 1)
-        .iter()
-        .filter_map(|terms| match terms.as_slice() {
-            [Term::Integer(index)] => usize::try_from(*index).ok(),
-            _ => None,
-        })
-        .min();
+    let grants = evaluation.authority_integers_of(granted);
+    let grant = grants.filter_map(|index| usize::try_from(index).ok()).min();
     let Some(grant) = grant else {
         return Decision::deny(explain::not_granted(blocks, request));
     };

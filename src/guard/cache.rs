@@ -101,6 +101,17 @@ impl Known {
         }
     }
 
+    /// The program of a token that shares blocks with this one.
+    fn program_of(&self, other: &Authentic, policy: &Policy) -> Result<Program, Reason> {
+        let ours = self.authentic.token().envelope();
+        let common = other.token().envelope().common_blocks(ours);
+        if common == ours.blocks().len() {
+            Program::extend(&self.program, other, common)
+        } else {
+            Program::new(other, policy)
+        }
+    }
+
     fn weight(&self) -> u32 {
         let bytes = u32::try_from(self.authentic.token().as_bytes().len()).unwrap_or(u32::MAX);
         bytes.saturating_mul(WEIGHT.0).saturating_add(WEIGHT.1)
@@ -159,9 +170,12 @@ impl TokenCache {
 
     fn ready(&self, envelope: Envelope, now: Timestamp) -> Result<Known, Reason> {
         let relative = self.relative(&envelope);
-        let relative = relative.as_ref().map(|known| &*known.authentic);
-        let authentic = authenticate_envelope(envelope, &self.trust.roots, relative)?;
-        let program = Program::new(&authentic, &self.trust.policy)?;
+        let proven = relative.as_ref().map(|known| &*known.authentic);
+        let authentic = authenticate_envelope(envelope, &self.trust.roots, proven)?;
+        let program = match relative {
+            Some(known) => known.program_of(&authentic, &self.trust.policy)?,
+            None => Program::new(&authentic, &self.trust.policy)?,
+        };
         let left = |end: Timestamp| end.millis().saturating_sub(now.millis());
         let life = authentic.expires().map_or(LIFE_MAX, |end| Duration::from_millis(left(end)));
         Ok(Known { authentic: Arc::new(authentic), program, life: life.min(LIFE_MAX) })

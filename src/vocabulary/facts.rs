@@ -1,14 +1,32 @@
 //! A request as facts.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use biscuit_auth::builder::{Fact, Term};
+use smallvec::SmallVec;
 
-use super::grant::{escape, lower, names_of};
+use super::grant::{Found, Place, lower, push_escaped};
+use super::names::WordId;
 use super::needs::Needs;
 use super::oracle::time_range;
 use super::pattern::Pattern;
+use super::sink::{FactSink, TermRef, owned};
 use crate::model::{Json, Number, Request, limits};
+
+const ARG: WordId = WordId::of("arg", 2);
+const NUMBER: WordId = WordId::of("number", 2);
+const ARG_NAMES: WordId = WordId::of("arg_names", 1);
+const ARGS_DIGEST: WordId = WordId::of("args_digest", 1);
+
+/// Bytes of a path that a thread keeps room for.
+const PATH_BYTES_KEPT: usize = 4096;
+
+thread_local! {
+    /// Room for the path of the argument at hand.
+    static PATH: Cell<String> = const { Cell::new(String::new()) };
+}
 
 /// What a verified token adds to a request.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,38 +76,76 @@ fn text_len(value: &Json) -> usize {
     text(value).map_or(0, str::len)
 }
 
-/// The facts of a request that somebody asks for.
+/// The facts of a request that somebody asks for, as Biscuit's builders write them.
 ///
-/// *Shape*: at most one fact for each argument and question, in a fixed order.
-///
-/// *Errors*: [`TooMuchWork`] where the oracles would parse more than
-/// [`limits::ORACLE_WORK_MAX`](crate::model::limits::ORACLE_WORK_MAX), or the other facts take more
-/// than [`limits::FACT_WORK_MAX`](crate::model::limits::FACT_WORK_MAX).
+/// *Errors*: as [`facts_into`].
 pub fn facts(
     request: &Request,
     bearing: &Bearing,
     needs: &Needs,
 ) -> Result<Vec<Fact>, TooMuchWork> {
-    let mut facts = ambient(request, bearing);
+    let mut facts = Vec::new();
+    facts_into(request, bearing, needs, &mut facts)?;
+    Ok(facts)
+}
+
+/// Hands over the facts of a request that somebody asks for.
+///
+/// *Shape*: at most one fact for each argument and question, in a fixed order. Nothing is copied
+/// that the sink does not copy, but where a pattern has a `*` or many names are asked for.
+///
+/// *Errors*: [`TooMuchWork`] where the oracles would parse more than
+/// [`limits::ORACLE_WORK_MAX`](crate::model::limits::ORACLE_WORK_MAX), or the other facts take more
+/// than [`limits::FACT_WORK_MAX`](crate::model::limits::FACT_WORK_MAX).
+pub fn facts_into(
+    request: &Request,
+    bearing: &Bearing,
+    needs: &Needs,
+    sink: &mut impl FactSink,
+) -> Result<(), TooMuchWork> {
+    ambient(request, bearing, needs, sink);
     let args = request.args.value();
-    if needs.digest {
-        push(&mut facts, "args_digest", vec![Term::Bytes(request.args.digest().to_vec())]);
+    if needs.words().contains(ARGS_DIGEST) {
+        sink.fact(ARGS_DIGEST, &[TermRef::Bytes(&request.args.digest())]);
     }
-    if let Some(names) = names_of(args) {
-        push(&mut facts, "arg_names", vec![name_set(names)]);
+    if needs.words().contains(ARG_NAMES) {
+        with_names(&[args], |names| sink.fact(ARG_NAMES, &[TermRef::TextSet(names)]));
     }
     let mut work = Work(limits::FACT_WORK_MAX);
-    plain(args, needs, &mut work, &mut facts)?;
-    for ((name, text), pattern) in &needs.at {
-        work.take_values(&pattern.values(args).unwrap_or_default())?;
-        if let Some(terms) = located(name, pattern, args) {
-            let mut all = vec![Term::Str(text.clone())];
-            all.extend(terms);
-            push(&mut facts, name, all);
-        }
+    plain(args, needs, &mut work, sink)?;
+    for ((word, text), pattern) in &needs.at {
+        let values = values(pattern, args);
+        work.take_values(values.as_deref().unwrap_or_default())?;
+        located(*word, text, pattern, values.as_deref(), args, sink);
     }
-    answers(args, needs, &mut work, &mut facts)?;
-    Ok(facts)
+    answers(args, needs, &mut work, sink)
+}
+
+/// The facts that need no looking into the arguments.
+fn ambient(request: &Request, bearing: &Bearing, needs: &Needs, sink: &mut impl FactSink) {
+    let mut state = |word: WordId, terms: &[TermRef<'_>]| {
+        if needs.words().contains(word) {
+            sink.fact(word, terms);
+        }
+    };
+    let (tool, time) = (&request.tool, request.time);
+    use TermRef::{Bytes, Date, Int, Str};
+    state(const { WordId::of("call", 2) }, &[Str(tool.server()), Str(tool.name())]);
+    state(const { WordId::of("time", 1) }, &[Date(time.secs())]);
+    state(const { WordId::of("weekday", 1) }, &[Int(time.weekday())]);
+    state(const { WordId::of("minute_of_day", 1) }, &[Int(time.minute_of_day())]);
+    state(const { WordId::of("audience", 1) }, &[Str(&request.audience)]);
+    state(const { WordId::of("depth", 1) }, &[Int(i64::from(bearing.depth))]);
+    for label in &request.labels {
+        state(const { WordId::of("label", 1) }, &[Str(label)]);
+    }
+    if let Some((method, path)) = &request.http {
+        state(const { WordId::of("method", 1) }, &[Str(method)]);
+        state(const { WordId::of("path", 1) }, &[Str(path)]);
+    }
+    if let Some(key) = &bearing.presenter {
+        state(const { WordId::of("presenter", 1) }, &[Bytes(key)]);
+    }
 }
 
 /// `arg` and `number` of the paths that somebody asks for.
@@ -97,28 +153,32 @@ fn plain(
     args: &Json,
     needs: &Needs,
     work: &mut Work,
-    facts: &mut Vec<Fact>,
+    sink: &mut impl FactSink,
 ) -> Result<(), TooMuchWork> {
     if !needs.every_path && needs.paths.is_empty() {
         return Ok(());
     }
-    // Looking a path up compares no more of it than the longest one asked for has.
-    let longest = needs.paths.iter().map(String::len).max().unwrap_or(0);
-    leaves(args, &mut |path, value| {
-        work.take(path.len().min(longest) / 16)?;
+    let mut room = PATH.take();
+    room.clear();
+    let visited = walk(args, &mut room, true, &mut |path, value| {
+        // Looking a path up compares no more of it than the longest one asked for has.
+        work.take(path.len().min(needs.longest) / 16)?;
         if !needs.every_path && !needs.paths.contains(path) {
             return Ok(());
         }
         work.take(2 * path.len() + size(value))?;
-        let at = || Term::Str(path.to_owned());
-        if let Some(term) = term(value) {
-            push(facts, "arg", vec![at(), term]);
+        if needs.words().contains(ARG) {
+            with_term(value, |term| sink.fact(ARG, &[TermRef::Str(path), term]));
         }
-        if let Some(micros) = micros(value) {
-            push(facts, "number", vec![at(), micros]);
+        if let Some(micros) = micros(value).filter(|_| needs.words().contains(NUMBER)) {
+            sink.fact(NUMBER, &[TermRef::Str(path), TermRef::Int(micros)]);
         }
         Ok(())
-    })
+    });
+    room.clear();
+    room.shrink_to(PATH_BYTES_KEPT);
+    PATH.set(room);
+    visited
 }
 
 /// The oracle facts that are true.
@@ -126,13 +186,13 @@ fn answers(
     args: &Json,
     needs: &Needs,
     looking: &mut Work,
-    facts: &mut Vec<Fact>,
+    sink: &mut impl FactSink,
 ) -> Result<(), TooMuchWork> {
     let mut work = 0;
     for (need, pattern) in &needs.oracles {
-        let Some(values) = pattern.values(args) else { continue };
+        let Some(values) = values(pattern, args) else { continue };
         looking.take(values.len() * limits::FACT_PLACE_WORK)?;
-        let texts: Option<Vec<&str>> = values.into_iter().map(text).collect();
+        let texts: Option<SmallVec<[&str; 4]>> = values.into_iter().map(text).collect();
         let Some(texts) = texts else { continue };
         let constants = need.constants();
         for text in &texts {
@@ -143,7 +203,7 @@ fn answers(
         }
         let bare = need.is_bare();
         if texts.iter().all(|text| need.oracle.holds(text, &constants, bare)) {
-            push(facts, need.oracle.predicate(), need.terms.clone());
+            sink.fact_of(need.word, &need.terms);
         }
     }
     Ok(())
@@ -156,41 +216,9 @@ fn text(value: &Json) -> Option<&str> {
     }
 }
 
-/// The facts that need no looking into the arguments.
-fn ambient(request: &Request, bearing: &Bearing) -> Vec<Fact> {
-    let text = |text: &str| Term::Str(text.to_owned());
-    let mut facts = Vec::new();
-    let tool = &request.tool;
-    push(&mut facts, "call", vec![text(tool.server()), text(tool.name())]);
-    push(&mut facts, "time", vec![Term::Date(request.time.secs())]);
-    push(&mut facts, "weekday", vec![Term::Integer(request.time.weekday())]);
-    push(&mut facts, "minute_of_day", vec![Term::Integer(request.time.minute_of_day())]);
-    push(&mut facts, "audience", vec![text(&request.audience)]);
-    push(&mut facts, "depth", vec![Term::Integer(i64::from(bearing.depth))]);
-    for label in &request.labels {
-        push(&mut facts, "label", vec![text(label)]);
-    }
-    if let Some((method, path)) = &request.http {
-        push(&mut facts, "method", vec![text(method)]);
-        push(&mut facts, "path", vec![text(path)]);
-    }
-    if let Some(key) = bearing.presenter {
-        push(&mut facts, "presenter", vec![Term::Bytes(key.to_vec())]);
-    }
-    facts
-}
-
-fn push(facts: &mut Vec<Fact>, name: &str, terms: Vec<Term>) {
-    facts.push(Fact::new(name.to_owned(), terms));
-}
-
-/// Visits every argument that may have a plain fact, with its path: scalars, and arrays.
-fn leaves(args: &Json, visit: &mut impl FnMut(&str, &Json) -> Visited) -> Visited {
-    walk(args, &mut String::new(), true, visit)
-}
-
 type Visited = Result<(), TooMuchWork>;
 
+/// Visits every argument that may have a plain fact, with its path: scalars, and arrays.
 // The parser bounds the depth of the arguments, so the recursion is bounded too.
 fn walk(
     value: &Json,
@@ -199,23 +227,23 @@ fn walk(
     visit: &mut impl FnMut(&str, &Json) -> Visited,
 ) -> Visited {
     let length = path.len();
-    let mut inside = |name: &str, value: &Json, path: &mut String| {
+    let mut inside = |name: &dyn Fn(&mut String), value: &Json, path: &mut String| {
         // By depth, not by length: a member named "" must not let another take its parent's path.
         if !top {
             path.push('/');
         }
-        path.push_str(name);
+        name(path);
         walk(value, path, false, visit)?;
         path.truncate(length);
         Ok(())
     };
     match value {
-        Json::Object(members) => {
-            members.iter().try_for_each(|(name, value)| inside(&escape(name), value, path))
-        }
+        Json::Object(members) => members.iter().try_for_each(|(name, value)| {
+            inside(&|path: &mut String| push_escaped(path, name), value, path)
+        }),
         Json::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                inside(&index.to_string(), item, path)?;
+                inside(&|path: &mut String| push_index(path, index), item, path)?;
             }
             visit(path, value)
         }
@@ -223,81 +251,150 @@ fn walk(
     }
 }
 
-/// A value as the term of an `arg` fact: scalars but fractions, and arrays of such as sets.
-fn term(value: &Json) -> Option<Term> {
+fn push_index(path: &mut String, index: usize) {
+    // Writing to text cannot fail.
+    let _ = write!(path, "{index}");
+}
+
+/// Gives the term of an `arg` fact of a value: scalars but fractions, and arrays of such as sets.
+fn with_term<R>(value: &Json, then: impl FnOnce(TermRef<'_>) -> R) -> Option<R> {
     match value {
-        Json::Null => Some(Term::Null),
-        Json::Bool(boolean) => Some(Term::Bool(*boolean)),
-        Json::String(text) => Some(Term::Str(text.clone())),
-        Json::Number(number) => number.as_integer().map(Term::Integer),
         Json::Array(items) => {
-            let scalar = |item: &Json| match item {
-                Json::Array(_) => None,
-                item => term(item),
-            };
-            items.iter().map(scalar).collect::<Option<BTreeSet<_>>>().map(Term::Set)
+            let items: Option<SmallVec<[TermRef<'_>; 16]>> = items.iter().map(scalar).collect();
+            Some(then(TermRef::Set(&items?)))
         }
-        Json::Object(_) => None,
+        value => scalar(value).map(then),
     }
 }
 
-fn micros(value: &Json) -> Option<Term> {
+fn scalar(value: &Json) -> Option<TermRef<'_>> {
     match value {
-        Json::Number(number) => Number::micros(number).map(Term::Integer),
+        Json::Null => Some(TermRef::Null),
+        Json::Bool(boolean) => Some(TermRef::Bool(*boolean)),
+        Json::String(text) => Some(TermRef::Str(text)),
+        Json::Number(number) => number.as_integer().map(TermRef::Int),
+        Json::Array(_) | Json::Object(_) => None,
+    }
+}
+
+fn micros(value: &Json) -> Option<i64> {
+    match value {
+        Json::Number(number) => Number::micros(number),
         _ => None,
     }
 }
 
-/// The open terms of a fact about a pattern: the value, `null` where it may be and is missing, or
+/// Gives the names in some objects, or the indexes of arrays; `None` if one is neither.
+fn with_names<R>(values: &[&Json], then: impl FnOnce(&[&str]) -> R) -> Option<R> {
+    let length = |value: &&Json| match value {
+        Json::Array(items) => items.len(),
+        _ => 0,
+    };
+    let longest = values.iter().map(length).max().unwrap_or(0);
+    let indexes: Vec<String> = (0..longest).map(|index| index.to_string()).collect();
+    let mut names = SmallVec::<[&str; 32]>::new();
+    for value in values {
+        match value {
+            Json::Object(members) => names.extend(members.iter().map(|(name, _)| name.as_str())),
+            Json::Array(items) => {
+                names.extend(indexes.iter().take(items.len()).map(String::as_str))
+            }
+            _ => return None,
+        }
+    }
+    Some(then(&names))
+}
+
+/// The values at the places of a pattern; `None` where there is no fact to be made.
+fn values<'a>(pattern: &Pattern, args: &'a Json) -> Option<SmallVec<[&'a Json; 4]>> {
+    if pattern.path.is_pattern() {
+        return pattern.values(args).map(SmallVec::from_vec);
+    }
+    match pattern.path.place(args)? {
+        Place::Value(value) => Some(SmallVec::from_iter([value])),
+        Place::Absent(depth) if depth <= pattern.optional_to => Some(SmallVec::new()),
+        Place::Absent(_) => None,
+    }
+}
+
+/// The fact about a pattern: after its text the value, `null` where it may be and is missing, or
 /// the set of values where the pattern has `*`.
-fn located(name: &str, pattern: &Pattern, args: &Json) -> Option<Vec<Term>> {
+fn located(
+    word: WordId,
+    at: &str,
+    pattern: &Pattern,
+    values: Option<&[&Json]>,
+    args: &Json,
+    sink: &mut impl FactSink,
+) -> Option<()> {
+    let name = word.word()?.name;
+    let at = TermRef::Str(at);
     match name {
-        "arg_present" | "arg_absent" => return presence(name, pattern, args),
+        "arg_present" | "arg_absent" => {
+            if presence(name, pattern, args) {
+                sink.fact(word, &[at]);
+            }
+            return Some(());
+        }
         "arg_names" if pattern.path.is_pattern() => {
-            let names: Option<Vec<Vec<String>>> =
-                pattern.values(args)?.into_iter().map(names_of).collect();
-            return Some(vec![name_set(names?.into_iter().flatten())]);
+            return with_names(values?, |names| sink.fact(word, &[at, TermRef::TextSet(names)]));
         }
         _ => {}
     }
-    let values = pattern.values(args)?;
     let open = if name == "arg_time" { 2 } else { 1 };
-    let rows = values.iter().map(|value| measure(name, value)).collect::<Option<Vec<_>>>()?;
-    if !pattern.path.is_pattern() {
-        return Some(rows.into_iter().next().unwrap_or_else(|| vec![Term::Null; open]));
+    match (values?, pattern.path.is_pattern()) {
+        ([], false) if open == 2 => sink.fact(word, &[at, TermRef::Null, TermRef::Null]),
+        ([], false) => sink.fact(word, &[at, TermRef::Null]),
+        ([value, ..], false) => measure(name, value, |terms| match terms {
+            [one] => sink.fact(word, &[at, *one]),
+            [one, other] => sink.fact(word, &[at, *one, *other]),
+            _ => {}
+        })?,
+        (values, true) => {
+            let mut columns = vec![BTreeSet::new(); open];
+            for value in values {
+                measure(name, value, |terms| {
+                    for (column, term) in columns.iter_mut().zip(terms) {
+                        column.insert(owned(term));
+                    }
+                })?;
+            }
+            let columns = columns.into_iter().map(Term::Set);
+            sink.fact_of(word, &[owned(&at)].into_iter().chain(columns).collect::<Vec<_>>());
+        }
     }
-    let column = |i| rows.iter().filter_map(|row| row.get(i).cloned()).collect::<BTreeSet<_>>();
-    Some((0..open).map(|i| Term::Set(column(i))).collect())
+    Some(())
 }
 
-fn presence(name: &str, pattern: &Pattern, args: &Json) -> Option<Vec<Term>> {
-    use super::grant::{Found, Place};
-    let Found::Places(places) = pattern.path.find(args) else { return None };
+fn presence(name: &str, pattern: &Pattern, args: &Json) -> bool {
     let there = |place: &Place| match place {
         Place::Value(_) => name == "arg_present",
         Place::Absent(depth) => name == "arg_absent" || *depth <= pattern.optional_to,
     };
-    places.iter().all(there).then(Vec::new)
-}
-
-/// What a relation says of one value.
-fn measure(name: &str, value: &Json) -> Option<Vec<Term>> {
-    let one = |term| Some(vec![term]);
-    match (name, value) {
-        ("arg_at", value) => term(value).and_then(one),
-        ("number_at", value) => micros(value).and_then(one),
-        ("arg_count", Json::Array(items)) => one(Term::Integer(items.len() as i64)),
-        ("arg_length", Json::String(text)) => one(Term::Integer(text.chars().count() as i64)),
-        ("arg_lower", Json::String(text)) => one(Term::Str(lower(text)?)),
-        ("arg_time", Json::String(text)) => {
-            let (from, to) = time_range(text)?;
-            Some(vec![Term::Date(from.secs()), Term::Date(to.secs())])
-        }
-        ("arg_names", value) => one(name_set(names_of(value)?)),
-        _ => None,
+    if !pattern.path.is_pattern() {
+        return pattern.path.place(args).is_some_and(|place| there(&place));
+    }
+    match pattern.path.find(args) {
+        Found::Places(places) => places.iter().all(there),
+        Found::Blocked => false,
     }
 }
 
-fn name_set(names: impl IntoIterator<Item = String>) -> Term {
-    Term::Set(names.into_iter().map(Term::Str).collect())
+/// Gives what a relation says of one value, if anything.
+fn measure(name: &str, value: &Json, then: impl FnOnce(&[TermRef<'_>])) -> Option<()> {
+    let count = |count: usize| TermRef::Int(count as i64);
+    match (name, value) {
+        ("arg_at", value) => with_term(value, |term| then(&[term]))?,
+        ("number_at", value) => then(&[TermRef::Int(micros(value)?)]),
+        ("arg_count", Json::Array(items)) => then(&[count(items.len())]),
+        ("arg_length", Json::String(text)) => then(&[count(text.chars().count())]),
+        ("arg_lower", Json::String(text)) => then(&[TermRef::Str(&lower(text)?)]),
+        ("arg_time", Json::String(text)) => {
+            let (from, to) = time_range(text)?;
+            then(&[TermRef::Date(from.secs()), TermRef::Date(to.secs())]);
+        }
+        ("arg_names", value) => with_names(&[value], |names| then(&[TermRef::TextSet(names)]))?,
+        _ => return None,
+    }
+    Some(())
 }

@@ -15,9 +15,11 @@ pub mod oracle;
 mod pattern;
 pub mod print;
 pub mod read;
+mod sink;
 
 pub use datalog::{Datalog, DatalogError};
-pub use facts::{Bearing, TooMuchWork, facts};
+pub use facts::{Bearing, TooMuchWork, facts, facts_into};
 pub use grant::{Grant, GrantError};
 pub use needs::Needs;
 pub use pattern::Pattern;
+pub use sink::{FactSink, TermRef};

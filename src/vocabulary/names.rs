@@ -84,9 +84,83 @@ pub const WORDS: &[Word] = &[
 /// The vocabulary version that this crate speaks: `hardtack(1)`.
 pub const VERSION: i64 = 1;
 
+/// A word by its place among [`WORDS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WordId(usize);
+
+impl WordId {
+    /// The word of this name and arity.
+    pub fn find(name: &str, arity: usize) -> Option<Self> {
+        WORDS
+            .binary_search_by(|word| word.name.cmp(name).then(word.arity.cmp(&arity)))
+            .ok()
+            .map(Self)
+    }
+
+    /// The word of this name and arity, for names that are written in the code: for any other it is
+    /// one that nobody ever asks for.
+    pub(super) const fn of(name: &str, arity: usize) -> Self {
+        let (mut place, mut rest) = (0, WORDS);
+        while let Some((word, others)) = rest.split_first() {
+            if word.arity == arity && same(word.name.as_bytes(), name.as_bytes()) {
+                break;
+            }
+            (place, rest) = (place + 1, others);
+        }
+        Self(place)
+    }
+
+    /// The word.
+    pub fn word(self) -> Option<&'static Word> {
+        WORDS.get(self.0)
+    }
+
+    /// Its place.
+    pub fn place(self) -> usize {
+        self.0
+    }
+}
+
+const fn same(mut a: &[u8], mut b: &[u8]) -> bool {
+    while let (Some((x, xs)), Some((y, ys))) = (a.split_first(), b.split_first()) {
+        if *x != *y {
+            return false;
+        }
+        (a, b) = (xs, ys);
+    }
+    a.is_empty() && b.is_empty()
+}
+
+/// Some of the words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WordSet(u64);
+
+impl WordSet {
+    /// Adds a word.
+    pub fn insert(&mut self, word: WordId) {
+        self.0 |= bit(word);
+    }
+
+    /// Whether it holds a word.
+    #[inline]
+    pub fn contains(self, word: WordId) -> bool {
+        self.0 & bit(word) != 0
+    }
+
+    /// Its words in their order.
+    pub fn words(self) -> impl Iterator<Item = WordId> {
+        (0..WORDS.len()).map(WordId).filter(move |word| self.contains(*word))
+    }
+}
+
+#[inline]
+fn bit(word: WordId) -> u64 {
+    u32::try_from(word.0).ok().and_then(|place| 1_u64.checked_shl(place)).unwrap_or(0)
+}
+
 /// The word of this name and arity.
 pub fn word(name: &str, arity: usize) -> Option<&'static Word> {
-    WORDS.iter().find(|word| word.name == name && word.arity == arity)
+    WordId::find(name, arity)?.word()
 }
 
 /// Whether a name belongs to the vocabulary, with any arity. Names that begin with `arg_` all do,
@@ -110,6 +184,25 @@ mod tests {
         let keys: Vec<_> = WORDS.iter().map(|word| (word.name, word.arity)).collect();
         assert!(keys.is_sorted());
         assert!(keys.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn words_are_found_by_name_and_arity() {
+        assert!(WORDS.len() <= 64, "a set of words is 64 bits");
+        let mut set = WordSet::default();
+        for (place, word) in WORDS.iter().enumerate() {
+            let id = WordId::find(word.name, word.arity).unwrap();
+            assert_eq!((id.place(), id.word()), (place, Some(word)));
+            assert_eq!(WordId::of(word.name, word.arity), id);
+            if place % 3 == 0 {
+                set.insert(id);
+            }
+        }
+        assert!(set.words().map(WordId::place).eq((0..WORDS.len()).step_by(3)));
+        assert_eq!(WordId::find("call", 3), None);
+        let unknown = WordId::of("call", 3);
+        set.insert(unknown);
+        assert!(unknown.word().is_none() && set.words().all(|word| word != unknown));
     }
 
     #[test]

@@ -89,6 +89,14 @@ fn a_warm_decision_at_depth_three() {
     );
 
     report("compile", 2_000, || drop(Program::compile(&blocks, &policy).unwrap()));
+    let base = Program::of_policy(&policy).unwrap();
+    report("compile from the policy", 20_000, || {
+        drop(base.extended(&blocks).unwrap().unwrap());
+    });
+    let parent = base.extended(&blocks[..3]).unwrap().unwrap();
+    report("extend by one block", 20_000, || {
+        drop(parent.extended(&blocks[3..]).unwrap().unwrap());
+    });
     report("evaluate builder facts", 50_000, || {
         let evaluation = program.evaluate(&facts, EVALUATION_STEPS_MAX).unwrap();
         assert!(evaluation.policy().is_some());

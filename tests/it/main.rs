@@ -11,6 +11,7 @@
 )]
 
 mod adversarial;
+mod allocations;
 #[cfg(feature = "cli")]
 mod authority;
 #[cfg(feature = "cli")]
@@ -27,6 +28,7 @@ mod cli_verify;
 #[cfg(feature = "cli")]
 mod demo;
 mod engine;
+mod engine_extension;
 mod engine_hostile;
 mod engine_programs;
 mod engine_samples;
@@ -42,6 +44,7 @@ mod limits;
 mod policy;
 mod properties;
 mod record;
+mod request_order;
 mod support;
 mod tidy;
 mod verification;

@@ -7,7 +7,7 @@ use super::heap::Heaps;
 use super::value::{Class, Ref, Value};
 
 /// Collections nest at most as deep as a constant may, plus the pair that a map's closure sees.
-const DEPTH_MAX: usize = NESTING_MAX + 2;
+pub(super) const DEPTH_MAX: usize = NESTING_MAX + 2;
 
 impl Heaps<'_> {
     /// Whether two values are the same term.

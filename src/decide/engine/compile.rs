@@ -1,15 +1,22 @@
+use std::borrow::Borrow;
+use std::sync::Arc;
+
 use biscuit_auth::builder::{self, Fact};
 
 use crate::model::Block;
 
+use super::code::{Code, Span};
 use super::error::{CompileError, CompileFault, Origin};
+use super::expression::Piece;
 use super::intern::Constants;
-use super::order::order;
-use super::program::{Check, Policy, Predicates, Program, Query, Rule};
-use super::query::{Parts, Testing};
+use super::order::Order;
+use super::program::{Check, Policy, Predicates, Program, Rule};
+use super::query::{Testing, Variable};
 use super::regexes::Regexes;
-use super::table::{BLOCKS_MAX, DEFAULT_TRUST, Origins, Table};
+use super::stated::Stated;
+use super::table::{BLOCKS_MAX, DEFAULT_TRUST, Origins};
 use super::trust::{Signers, own};
+use super::value::Value;
 
 /// What the gateway adds to a token: Biscuit's authorizer side.
 #[derive(Clone, Debug, Default)]
@@ -30,159 +37,208 @@ impl Program {
     /// # Errors
     /// [`CompileError`] names the block or the policy that holds a statement which cannot be
     /// evaluated safely or at all. A token that does not compile is denied.
-    pub fn compile<'b>(
-        blocks: impl IntoIterator<Item = &'b Block>,
+    pub fn compile<B: Borrow<Block>>(
+        blocks: &[B],
         policy: &PolicyCode,
     ) -> Result<Self, CompileError> {
-        let blocks: Vec<&Block> = blocks.into_iter().collect();
-        if blocks.len() > BLOCKS_MAX {
-            let origin = Origin::Block(BLOCKS_MAX);
-            return Err(CompileError { origin, fault: CompileFault::TooManyBlocks });
+        let signers = Signers::default().with(blocks, 0).unwrap_or_default();
+        Compiler::new(signers).policy(policy)?.blocks(blocks)
+    }
+
+    /// Compiles a policy alone: the program that those of all tokens without a key of a third party
+    /// that the policy names can be made from, by [`Program::extended`].
+    ///
+    /// # Errors
+    /// As [`Program::compile`].
+    pub fn of_policy(policy: &PolicyCode) -> Result<Self, CompileError> {
+        Self::compile::<Block>(&[], policy)
+    }
+
+    /// The program of the same policy and a token that has these blocks after this one's: what
+    /// [`Program::compile`] makes of all of them, at the cost of the new ones.
+    ///
+    /// *Shape*: `None` where a scope of this program names the key that signed a new block: it would
+    /// have to trust that block too.
+    ///
+    /// # Errors
+    /// As [`Program::compile`].
+    pub fn extended<B: Borrow<Block>>(&self, blocks: &[B]) -> Result<Option<Self>, CompileError> {
+        match self.signers.clone().with(blocks, self.blocks) {
+            Some(signers) => Compiler::from(self, signers).blocks(blocks).map(Some),
+            None => Ok(None),
         }
-        let mut compiler = Compiler::new(Signers::new(&blocks));
-        for (index, block) in blocks.into_iter().enumerate() {
-            let origin = Origin::Block(index);
-            compiler.block(index, block).map_err(|fault| CompileError { origin, fault })?;
-        }
-        compiler.policy(policy).map_err(|fault| CompileError { origin: Origin::Policy, fault })?;
-        Ok(compiler.finish())
+    }
+
+    /// How many blocks the token has that this program was made of.
+    pub fn blocks(&self) -> usize {
+        self.blocks
     }
 }
 
 /// A program in the making.
-struct Compiler {
+#[derive(Debug)]
+pub(super) struct Compiler<'s> {
+    pub(super) constants: Constants,
+    pub(super) regexes: Arc<Regexes>,
+    pub(super) predicates: Predicates,
+    stated: Stated,
     signers: Signers,
-    constants: Constants,
-    regexes: Regexes,
-    predicates: Predicates,
-    tables: Vec<Table>,
-    rules: Vec<Rule>,
-    checks: Vec<Check>,
-    policies: Vec<Policy>,
+    policy: Arc<Code>,
+    /// What is being compiled: the policy's statements, then those of the blocks.
+    pub(super) code: Code,
+    order: Option<Order>,
+    blocks: usize,
+    /// Who states what is being compiled.
+    pub(super) origin: Origin,
+    /// Variables in scope; the slot of each is its place.
+    pub(super) variables: Vec<Variable<'s>>,
+    /// Operands of the expression at hand.
+    pub(super) pieces: Vec<Piece<'s>>,
 }
 
-impl Compiler {
+impl<'s> Compiler<'s> {
     fn new(signers: Signers) -> Self {
         Self {
-            signers,
             constants: Constants::new(),
-            regexes: Regexes::default(),
+            regexes: Arc::default(),
             predicates: Predicates::default(),
-            tables: Vec::new(),
-            rules: Vec::new(),
-            checks: Vec::new(),
-            policies: Vec::new(),
+            stated: Stated::default(),
+            signers,
+            policy: Arc::default(),
+            code: Code::default(),
+            order: None,
+            blocks: 0,
+            origin: Origin::Policy,
+            variables: Vec::new(),
+            pieces: Vec::new(),
         }
     }
 
-    fn block(&mut self, index: usize, block: &Block) -> Result<(), CompileFault> {
-        let origin = Origin::Block(index);
-        let trust = self.signers.of_block(index, block)?;
-        self.statements(&block.facts, &block.rules, &block.checks, trust, origin)
+    fn from(program: &Program, signers: Signers) -> Self {
+        Self {
+            constants: program.constants.roomy(),
+            regexes: Arc::clone(&program.regexes),
+            predicates: program.predicates.clone(),
+            stated: program.stated.clone(),
+            signers,
+            policy: Arc::clone(&program.policy),
+            code: program.token.roomy(),
+            order: Some(program.order.clone()),
+            blocks: program.blocks,
+            origin: Origin::Policy,
+            variables: Vec::new(),
+            pieces: Vec::new(),
+        }
     }
 
-    fn policy(&mut self, policy: &PolicyCode) -> Result<(), CompileFault> {
+    fn policy(mut self, policy: &'s PolicyCode) -> Result<Self, CompileError> {
         let origin = Origin::Policy;
-        self.statements(&policy.facts, &policy.rules, &policy.checks, DEFAULT_TRUST, origin)?;
+        self.policy_statements(policy).map_err(|fault| CompileError { origin, fault })?;
+        self.policy = Arc::new(std::mem::take(&mut self.code));
+        Ok(self)
+    }
+
+    fn policy_statements(&mut self, policy: &'s PolicyCode) -> Result<(), CompileFault> {
+        self.statements(&policy.facts, &policy.rules, &policy.checks, DEFAULT_TRUST)?;
         for policy in &policy.policies {
-            let queries = policy.queries.iter();
-            let queries = queries.map(|q| self.query(q, DEFAULT_TRUST, origin, Testing::Early));
-            let queries = queries.collect::<Result<_, _>>()?;
-            self.policies.push(Policy { kind: policy.kind.clone(), queries });
+            let queries = self.queries(&policy.queries, DEFAULT_TRUST, Testing::Early)?;
+            self.code.policies.push(Policy { kind: policy.kind.clone(), queries });
         }
         Ok(())
     }
 
+    /// Adds blocks and makes the program.
+    fn blocks<B: Borrow<Block>>(mut self, blocks: &'s [B]) -> Result<Program, CompileError> {
+        for block in blocks {
+            self.origin = Origin::Block(self.blocks);
+            let origin = self.origin;
+            self.block(block.borrow()).map_err(|fault| CompileError { origin, fault })?;
+            self.blocks += 1;
+        }
+        let origin = self.origin;
+        self.finish().map_err(|fault| CompileError { origin, fault })
+    }
+
+    fn block(&mut self, block: &'s Block) -> Result<(), CompileFault> {
+        if self.blocks >= BLOCKS_MAX {
+            return Err(CompileFault::TooManyBlocks);
+        }
+        let trust = self.signers.of_block(self.blocks, block)?;
+        self.statements(&block.facts, &block.rules, &block.checks, trust)
+    }
+
     fn statements(
         &mut self,
-        facts: &[Fact],
-        rules: &[builder::Rule],
-        checks: &[builder::Check],
+        facts: &'s [Fact],
+        rules: &'s [builder::Rule],
+        checks: &'s [builder::Check],
         trust: Origins,
-        origin: Origin,
     ) -> Result<(), CompileFault> {
         for fact in facts {
-            self.fact(fact, origin)?;
+            self.fact(fact)?;
         }
         for rule in rules {
-            let trust = self.trust(rule, trust, origin)?;
-            let head = self.parts(origin).predicate(&rule.head.name, rule.head.terms.len())?;
-            let (query, terms) = self.parts(origin).body(rule, trust, Testing::Early)?;
-            self.rules.push(Rule { head, terms, query, origin: own(origin) });
+            let trust = self.trust(rule, trust)?;
+            let head = self.predicate(&rule.head.name, rule.head.terms.len())?;
+            let (query, terms) = self.body(rule, trust, Testing::Early)?;
+            self.code.rules.push(Rule { head, terms, query, origin: own(self.origin) });
+            // What was known of the order says nothing of this one.
+            self.order = None;
         }
         for (index, check) in checks.iter().enumerate() {
             let testing = match check.kind {
                 builder::CheckKind::All => Testing::Late,
                 builder::CheckKind::One | builder::CheckKind::Reject => Testing::Early,
             };
-            let queries = check.queries.iter();
-            let queries = queries.map(|query| self.query(query, trust, origin, testing));
-            let queries = queries.collect::<Result<_, _>>()?;
-            self.checks.push(Check { origin, index, kind: check.kind.clone(), queries });
+            let queries = self.queries(&check.queries, trust, testing)?;
+            let (origin, kind) = (self.origin, check.kind.clone());
+            self.code.checks.push(Check { origin, index, kind, queries });
         }
         Ok(())
     }
 
-    fn fact(&mut self, fact: &Fact, origin: Origin) -> Result<(), CompileFault> {
+    fn fact(&mut self, fact: &Fact) -> Result<(), CompileFault> {
         let terms = fact.predicate.terms.iter();
         let terms = terms.map(|term| self.constants.value(term, &fact.parameters));
-        let terms = terms.collect::<Result<Vec<_>, _>>()?;
-        let predicate = self.parts(origin).predicate(&fact.predicate.name, terms.len())?;
-        self.grow_tables();
-        if let Some(table) = self.tables.get_mut(predicate) {
-            table.push(&terms, own(origin));
-        }
+        let terms = terms.collect::<Result<Vec<Value>, _>>()?;
+        let predicate = self.predicate(&fact.predicate.name, terms.len())?;
+        self.stated.push(predicate, &terms, own(self.origin));
         Ok(())
     }
 
-    fn query(
+    fn queries(
         &mut self,
-        rule: &builder::Rule,
+        queries: &'s [builder::Rule],
         trust: Origins,
-        origin: Origin,
         testing: Testing,
-    ) -> Result<Query, CompileFault> {
-        let trust = self.trust(rule, trust, origin)?;
-        Ok(self.parts(origin).body(rule, trust, testing)?.0)
-    }
-
-    fn trust(
-        &self,
-        rule: &builder::Rule,
-        default: Origins,
-        origin: Origin,
-    ) -> Result<Origins, CompileFault> {
-        self.signers.trust(&rule.scopes, &rule.scope_parameters, default, origin)
-    }
-
-    fn parts(&mut self, origin: Origin) -> Parts<'_> {
-        Parts {
-            constants: &mut self.constants,
-            regexes: &mut self.regexes,
-            predicates: &mut self.predicates,
-            origin,
+    ) -> Result<Span, CompileFault> {
+        let start = self.code.queries.len();
+        for query in queries {
+            let trust = self.trust(query, trust)?;
+            let (query, _) = self.body(query, trust, testing)?;
+            self.code.queries.push(query);
         }
+        Span::new(start, self.code.queries.len())
     }
 
-    /// Makes a table for each predicate named so far.
-    fn grow_tables(&mut self) {
-        let arities = self.predicates.arities().iter().skip(self.tables.len());
-        self.tables.extend(arities.map(|arity| Table::new(*arity)));
+    fn trust(&mut self, rule: &builder::Rule, default: Origins) -> Result<Origins, CompileFault> {
+        self.signers.trust(&rule.scopes, &rule.scope_parameters, default, self.origin)
     }
 
-    fn finish(mut self) -> Program {
-        self.grow_tables();
-        self.constants.seal();
-        let (rules, recursive) = order(self.rules, self.tables.len());
-        Program {
+    fn finish(mut self) -> Result<Program, CompileFault> {
+        self.stated.sort(&self.predicates)?;
+        let order = self.order.take();
+        let order = order.unwrap_or_else(|| Order::new(&self.policy, &self.code, &self.predicates));
+        Ok(Program {
             constants: self.constants,
             regexes: self.regexes,
             predicates: self.predicates,
-            tables: self.tables,
-            rules,
-            recursive,
-            checks: self.checks,
-            policies: self.policies,
-        }
+            stated: self.stated,
+            policy: self.policy,
+            token: self.code,
+            order,
+            signers: self.signers,
+            blocks: self.blocks,
+        })
     }
 }

@@ -1,12 +1,14 @@
 use biscuit_auth::builder::{CheckKind, MapKey, PolicyKind, Term};
 
 use super::budget::Stop;
+use super::code::{Body, Code};
 use super::error::{EvaluationError, Origin};
 use super::fixpoint::derive;
 use super::heap::{Heap, Heaps};
 use super::join::{Flow, conditions, join};
 use super::machine::Machine;
-use super::program::{Check, Program, Query};
+use super::program::{Check, Program};
+use super::request::PredicateId;
 use super::scratch::Scratch;
 use super::table::{AUTHORITY, DEFAULT_TRUST, Origins};
 use super::value::Value;
@@ -83,7 +85,16 @@ impl<'p> Evaluation<'p> {
 
     /// The integers `i` for which block 0 states or derives `name(i)`, in no particular order.
     pub fn authority_integers(&self, name: &str) -> impl Iterator<Item = i64> {
-        let rows = self.rows(name, 1);
+        self.authority_integers_of(self.program.predicate(name, 1))
+    }
+
+    /// Like [`authority_integers`](Self::authority_integers), for a predicate that was looked up
+    /// before.
+    pub fn authority_integers_of(
+        &self,
+        predicate: Option<PredicateId>,
+    ) -> impl Iterator<Item = i64> {
+        let rows = self.rows(predicate);
         rows.filter(|(_, origins)| origins & AUTHORITY != 0).filter_map(|(terms, _)| match terms {
             [Value::Int(int)] => Some(*int),
             _ => None,
@@ -95,7 +106,8 @@ impl<'p> Evaluation<'p> {
         let Some(scratch) = &self.scratch else { return Vec::new() };
         let base = &self.program.constants.heap;
         let heaps = Heaps { base, request: &scratch.heap, temporary: &nothing };
-        let rows = self.rows(name, arity).filter(|(_, origins)| keep(*origins));
+        let rows =
+            self.rows(self.program.predicate(name, arity)).filter(|(_, origins)| keep(*origins));
         let term = |value: &Value| to_term(*value, heaps);
         let mut facts: Vec<Vec<_>> = rows.map(|(row, _)| row.iter().map(term).collect()).collect();
         facts.sort();
@@ -103,8 +115,7 @@ impl<'p> Evaluation<'p> {
         facts
     }
 
-    fn rows(&self, name: &str, arity: usize) -> impl Iterator<Item = (&[Value], Origins)> {
-        let predicate = self.program.predicate(name, arity);
+    fn rows(&self, predicate: Option<PredicateId>) -> impl Iterator<Item = (&[Value], Origins)> {
         let world = self.scratch.as_ref().map(|scratch| World {
             program: self.program,
             request: &scratch.heap,
@@ -131,14 +142,17 @@ fn judge(program: &Program, scratch: &mut Scratch) -> Result<Outcome, Stop> {
     let Scratch { tables, heap, machine, .. } = scratch;
     let world = World { program, request: heap, tables };
     let mut failed = Vec::new();
-    for check in &program.checks {
-        if !passes(&world, machine, check)? {
-            failed.push(FailedCheck { origin: check.origin, index: check.index });
+    for code in [&program.token, &program.policy] {
+        for check in &code.checks {
+            if !passes(&world, machine, code, check)? {
+                failed.push(FailedCheck { origin: check.origin, index: check.index });
+            }
         }
     }
-    for (index, policy) in program.policies.iter().enumerate() {
-        for query in &policy.queries {
-            if matches(&world, machine, query)? {
+    let code = &program.policy;
+    for (index, policy) in code.policies.iter().enumerate() {
+        for query in policy.queries.of(&code.queries) {
+            if matches(&world, machine, code.body(*query))? {
                 return Ok((failed, Some((index, policy.kind.clone()))));
             }
         }
@@ -146,8 +160,14 @@ fn judge(program: &Program, scratch: &mut Scratch) -> Result<Outcome, Stop> {
     Ok((failed, None))
 }
 
-fn passes(world: &World<'_>, machine: &mut Machine, check: &Check) -> Result<bool, Stop> {
-    for query in &check.queries {
+fn passes(
+    world: &World<'_>,
+    machine: &mut Machine,
+    code: &Code,
+    check: &Check,
+) -> Result<bool, Stop> {
+    for query in check.queries.of(&code.queries) {
+        let query = code.body(*query);
         match check.kind {
             CheckKind::One if matches(world, machine, query)? => return Ok(true),
             CheckKind::All if matches_always(world, machine, query)? => return Ok(true),
@@ -156,26 +176,26 @@ fn passes(world: &World<'_>, machine: &mut Machine, check: &Check) -> Result<boo
             CheckKind::One | CheckKind::All | CheckKind::Reject => {}
         }
     }
-    Ok(check.kind == CheckKind::Reject && !check.queries.is_empty())
+    Ok(check.kind == CheckKind::Reject && check.queries.len() > 0)
 }
 
 /// Whether some binding satisfies the query. Where one has no value, that is the outcome.
-fn matches(world: &World<'_>, machine: &mut Machine, query: &Query) -> Result<bool, Stop> {
+fn matches(world: &World<'_>, machine: &mut Machine, body: Body<'_>) -> Result<bool, Stop> {
     let mut any = false;
-    join(world, machine, query, None, |_, _| {
+    join(world, machine, body, None, |_, _| {
         any = true;
         // Only conditions can fail, so without any the first binding settles it.
-        Ok(if query.filters.is_empty() { Flow::Done } else { Flow::Next })
+        Ok(if body.query.filters.len() == 0 { Flow::Done } else { Flow::Next })
     })?;
     Ok(any)
 }
 
 /// Whether the query has bindings and all satisfy its conditions.
-fn matches_always(world: &World<'_>, machine: &mut Machine, query: &Query) -> Result<bool, Stop> {
+fn matches_always(world: &World<'_>, machine: &mut Machine, body: Body<'_>) -> Result<bool, Stop> {
     let (mut any, mut all) = (false, true);
-    join(world, machine, query, None, |machine, _| {
+    join(world, machine, body, None, |machine, _| {
         any = true;
-        all &= conditions(world, machine, query, 0..query.filters.len())?;
+        all &= conditions(world, machine, body, body.query.filters)?;
         Ok(Flow::Next)
     })?;
     Ok(any && all)

@@ -1,200 +1,238 @@
+use std::sync::Arc;
+
 use biscuit_auth::builder::{self, Op, Term};
 
 use crate::model::limits::NESTING_MAX;
 
-use super::code::{Binary, Instr, Unary};
-use super::error::{CompileFault, ExpressionError, Origin};
-use super::intern::{Constants, Parameters, bound_parameter};
-use super::regexes::Regexes;
+use super::code::{Binary, Instr, Span, Unary};
+use super::compile::Compiler;
+use super::error::{CompileFault, ExpressionError};
+use super::intern::{Parameters, bound_parameter};
+use super::query::{Variable, slot};
 use super::value::Value;
 
-/// What expressions are compiled against.
-#[derive(Debug)]
-pub(super) struct Context<'a> {
-    pub(super) constants: &'a mut Constants,
-    pub(super) regexes: &'a mut Regexes,
-    pub(super) parameters: &'a Parameters,
-    pub(super) origin: Origin,
-    /// Variables in scope and their slots; closure parameters come and go at the end.
-    pub(super) scope: Vec<(String, u32)>,
-    /// The most variables that were ever in scope.
-    pub(super) slots: u32,
+/// An operand of a postfix list that is not consumed yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Piece<'s> {
+    /// Code that stands in the list of instructions, from here to the next piece of code or the end.
+    Code(usize),
+    /// A closure, compiled when its operation is reached.
+    Closure(&'s [String], &'s [Op]),
 }
 
-/// A piece of a postfix list that is not consumed yet.
-enum Piece<'a> {
-    Code(Vec<Instr>),
-    Closure(&'a [String], &'a [Op]),
+/// What the expression at hand is compiled against.
+#[derive(Clone, Copy, Debug)]
+struct Around<'s> {
+    parameters: &'s Parameters,
+    /// How many levels of closures may still come.
+    depth: usize,
 }
 
-impl Context<'_> {
-    /// The code of an expression.
-    pub(super) fn expression(&mut self, ops: &[Op]) -> Result<Vec<Instr>, CompileFault> {
-        self.nested(ops, NESTING_MAX)
+/// Operations come in postfix order, and so do instructions: each is written where it stays.
+impl<'s> Compiler<'s> {
+    /// The code of an expression, and the most variables that were ever in scope.
+    pub(super) fn expression(
+        &mut self,
+        ops: &'s [Op],
+        parameters: &'s Parameters,
+    ) -> Result<(Span, usize), CompileFault> {
+        let start = self.code.instrs.len();
+        let mut slots = self.variables.len();
+        self.pieces.clear();
+        self.nested(ops, Around { parameters, depth: NESTING_MAX }, &mut slots)?;
+        Ok((Span::new(start, self.code.instrs.len())?, slots))
     }
 
-    fn nested(&mut self, ops: &[Op], depth: usize) -> Result<Vec<Instr>, CompileFault> {
-        let mut pieces = Vec::new();
+    fn nested(
+        &mut self,
+        ops: &'s [Op],
+        around: Around<'s>,
+        slots: &mut usize,
+    ) -> Result<(), CompileFault> {
+        let outer = self.pieces.len();
         for op in ops {
             let piece = match op {
-                Op::Value(term) => Piece::Code(vec![self.value(term)?]),
+                Op::Value(term) => {
+                    let start = self.code.instrs.len();
+                    let instr = self.operand(term, around.parameters)?;
+                    self.code.instrs.push(instr);
+                    Piece::Code(start)
+                }
                 Op::Closure(parameters, body) => Piece::Closure(parameters, body),
-                Op::Unary(op) => self.unary(op, pieces.pop())?,
+                Op::Unary(op) => {
+                    let operand = self.taken(outer)?;
+                    self.unary(op, operand)?
+                }
                 Op::Binary(op) => {
-                    let (b, a) = (pieces.pop(), pieces.pop());
-                    self.binary(op, a, b, depth)?
+                    let (b, a) = (self.taken(outer)?, self.taken(outer)?);
+                    self.binary(op, a, b, around, slots)?
                 }
             };
-            pieces.push(piece);
+            self.pieces.push(piece);
         }
-        match (pieces.pop(), pieces.pop()) {
-            (Some(Piece::Code(code)), None) => Ok(code),
+        match (self.taken(outer)?, self.pieces.len() == outer) {
+            (Piece::Code(_), true) => Ok(()),
             _ => Err(CompileFault::MalformedExpression),
         }
     }
 
-    fn value(&mut self, term: &Term) -> Result<Instr, CompileFault> {
+    /// Takes the last operand, if there is one above `outer`.
+    fn taken(&mut self, outer: usize) -> Result<Piece<'s>, CompileFault> {
+        let piece = if self.pieces.len() > outer { self.pieces.pop() } else { None };
+        piece.ok_or(CompileFault::MalformedExpression)
+    }
+
+    fn operand(
+        &mut self,
+        term: &'s Term,
+        parameters: &'s Parameters,
+    ) -> Result<Instr, CompileFault> {
         let term = match term {
-            Term::Parameter(name) => bound_parameter(name, self.parameters)?,
+            Term::Parameter(name) => bound_parameter(name, parameters)?,
             term => term,
         };
         match term {
             Term::Variable(name) => {
-                let slot = self.scope.iter().rev().find(|(other, _)| other == name);
-                let slot = slot.ok_or_else(|| CompileFault::UnboundVariable(name.clone()))?;
-                Ok(Instr::Load(slot.1))
+                let place = self.variables.iter().rposition(|variable| variable.name == name);
+                let unbound = || CompileFault::UnboundVariable(name.clone());
+                Ok(Instr::Load(slot(place.ok_or_else(unbound)?)?))
             }
-            constant => Ok(Instr::Push(self.constants.value(constant, self.parameters)?)),
+            constant => Ok(Instr::Push(self.constants.value(constant, parameters)?)),
         }
     }
 
-    fn unary<'p>(
-        &self,
+    fn unary(
+        &mut self,
         op: &builder::Unary,
-        operand: Option<Piece<'p>>,
-    ) -> Result<Piece<'p>, CompileFault> {
-        let Some(Piece::Code(mut code)) = operand else {
-            return Err(CompileFault::MalformedExpression);
-        };
-        match op {
-            builder::Unary::Parens => {}
-            builder::Unary::Negate => code.push(Instr::Unary(Unary::Negate)),
-            builder::Unary::Length => code.push(Instr::Unary(Unary::Length)),
-            builder::Unary::TypeOf => code.push(Instr::Unary(Unary::TypeOf)),
+        operand: Piece<'s>,
+    ) -> Result<Piece<'s>, CompileFault> {
+        let Piece::Code(_) = operand else { return Err(CompileFault::MalformedExpression) };
+        let op = match op {
+            builder::Unary::Parens => return Ok(operand),
+            builder::Unary::Negate => Unary::Negate,
+            builder::Unary::Length => Unary::Length,
+            builder::Unary::TypeOf => Unary::TypeOf,
             builder::Unary::Ffi(name) => return Err(CompileFault::ExternFunction(name.clone())),
-        }
-        Ok(Piece::Code(code))
+        };
+        self.code.instrs.push(Instr::Unary(op));
+        Ok(operand)
     }
 
-    fn binary<'p>(
+    fn binary(
         &mut self,
         op: &builder::Binary,
-        a: Option<Piece<'p>>,
-        b: Option<Piece<'p>>,
-        depth: usize,
-    ) -> Result<Piece<'p>, CompileFault> {
-        let code = match (a, b) {
-            (Some(Piece::Code(a)), Some(Piece::Code(b))) => self.strict(op, a, b)?,
+        a: Piece<'s>,
+        b: Piece<'s>,
+        around: Around<'s>,
+        slots: &mut usize,
+    ) -> Result<Piece<'s>, CompileFault> {
+        match (a, b) {
+            (Piece::Code(_), Piece::Code(b)) => {
+                let instr = self.strict(op, b)?;
+                self.code.instrs.push(instr);
+                Ok(a)
+            }
             // The closure is the right operand whichever side it stands on: `try_or` writes it
             // first.
-            (Some(Piece::Code(a)), Some(Piece::Closure(parameters, body)))
-            | (Some(Piece::Closure(parameters, body)), Some(Piece::Code(a))) => {
-                self.closure(op, a, parameters, body, depth)?
+            (Piece::Code(_), Piece::Closure(parameters, body)) => {
+                self.closure(op, parameters, body, around, slots)?;
+                Ok(a)
             }
-            _ => return Err(CompileFault::MalformedExpression),
-        };
-        Ok(Piece::Code(code))
+            (Piece::Closure(parameters, body), Piece::Code(_)) => {
+                self.closure(op, parameters, body, around, slots)?;
+                Ok(b)
+            }
+            _ => Err(CompileFault::MalformedExpression),
+        }
     }
 
-    /// An operation that evaluates both operands.
-    fn strict(
-        &mut self,
-        op: &builder::Binary,
-        mut a: Vec<Instr>,
-        b: Vec<Instr>,
-    ) -> Result<Vec<Instr>, CompileFault> {
-        let last = match op {
-            builder::Binary::Regex => match b.as_slice() {
-                [Instr::Push(Value::Str(_))] => return self.regex(a, &b),
-                [Instr::Push(_)] => Instr::Fault(ExpressionError::Type),
-                _ => return Err(CompileFault::RegexNotConstant),
-            },
-            builder::Binary::Ffi(name) => return Err(CompileFault::ExternFunction(name.clone())),
-            op => strict_op(op).map_or(Instr::Fault(ExpressionError::Type), Instr::Binary),
-        };
-        a.extend(b);
-        a.push(last);
-        Ok(a)
+    /// The instruction of an operation that evaluates both operands; the right one begins at `b`.
+    fn strict(&mut self, op: &builder::Binary, b: usize) -> Result<Instr, CompileFault> {
+        match op {
+            builder::Binary::Regex => self.regex(b),
+            builder::Binary::Ffi(name) => Err(CompileFault::ExternFunction(name.clone())),
+            op => Ok(strict_op(op).map_or(Instr::Fault(ExpressionError::Type), Instr::Binary)),
+        }
     }
 
-    fn regex(&mut self, mut a: Vec<Instr>, b: &[Instr]) -> Result<Vec<Instr>, CompileFault> {
-        let [Instr::Push(Value::Str(pattern))] = b else {
-            return Err(CompileFault::RegexNotConstant);
+    /// The instruction of a match; the pattern's own, which begins at `b`, is taken away.
+    fn regex(&mut self, b: usize) -> Result<Instr, CompileFault> {
+        let pattern = match self.code.instrs.get(b..) {
+            Some([Instr::Push(Value::Str(pattern))]) => *pattern,
+            Some([Instr::Push(_)]) => return Ok(Instr::Fault(ExpressionError::Type)),
+            _ => return Err(CompileFault::RegexNotConstant),
         };
-        let pattern = self.constants.heap.text(*pattern);
-        a.push(Instr::Match(self.regexes.insert(pattern, self.origin)?));
-        Ok(a)
+        self.code.instrs.truncate(b);
+        let pattern = self.constants.heap.text(pattern);
+        Ok(Instr::Match(match self.regexes.find(pattern) {
+            Some(regex) => regex,
+            None => Arc::make_mut(&mut self.regexes).insert(pattern, self.origin)?,
+        }))
     }
 
-    /// An operation whose right operand is evaluated when it is needed.
+    /// An operation whose right operand is evaluated when it is needed; the left one is the last
+    /// code that was written.
     fn closure(
         &mut self,
         op: &builder::Binary,
-        mut code: Vec<Instr>,
-        parameters: &[String],
-        body: &[Op],
-        depth: usize,
-    ) -> Result<Vec<Instr>, CompileFault> {
-        let depth = depth.checked_sub(1).ok_or(CompileFault::NestedTooDeeply)?;
-        let in_scope = |name: &String| self.scope.iter().any(|(other, _)| other == name);
+        parameters: &'s [String],
+        body: &'s [Op],
+        around: Around<'s>,
+        slots: &mut usize,
+    ) -> Result<(), CompileFault> {
+        let depth = around.depth.checked_sub(1).ok_or(CompileFault::NestedTooDeeply)?;
+        let in_scope = |name: &String| self.variables.iter().any(|other| other.name == name);
         if parameters.iter().any(in_scope) {
             // Which variables are in scope is known here, but the fault belongs to the moment the
             // operation is reached: lazy operations may never reach it, `try_or` may catch it.
-            code.push(Instr::Fault(ExpressionError::ShadowedVariable));
-            return Ok(code);
+            self.code.instrs.push(Instr::Fault(ExpressionError::ShadowedVariable));
+            return Ok(());
         }
-        let outer = self.scope.len();
-        for name in parameters {
-            let slot = u32::try_from(self.scope.len()).map_err(|_| CompileFault::TooManySymbols)?;
-            self.scope.push((name.clone(), slot));
-            self.slots = self.slots.max(slot + 1);
-        }
-        let body = self.nested(body, depth)?;
-        self.scope.truncate(outer);
-        wrap(op, code, parameters.len(), outer, body)
+        let outer = self.variables.len();
+        let parameter = |name: &'s String| Variable { name, depth: 0 };
+        self.variables.extend(parameters.iter().map(parameter));
+        *slots = (*slots).max(self.variables.len());
+        // Its place is kept until it is known how far it leads.
+        let begin = self.code.instrs.len();
+        self.code.instrs.push(Instr::Fault(ExpressionError::Type));
+        self.nested(body, Around { depth, ..around }, slots)?;
+        self.variables.truncate(outer);
+        self.wrap(op, parameters.len(), outer, begin)
     }
-}
 
-/// Puts the code of a closure's body behind that of its left operand.
-fn wrap(
-    op: &builder::Binary,
-    mut code: Vec<Instr>,
-    parameters: usize,
-    slot: usize,
-    body: Vec<Instr>,
-) -> Result<Vec<Instr>, CompileFault> {
-    let size =
-        |extra: usize| u32::try_from(body.len() + extra).map_err(|_| CompileFault::TooManySymbols);
-    let slot = u32::try_from(slot).map_err(|_| CompileFault::TooManySymbols)?;
-    let (begin, end) = match (op, parameters) {
-        (builder::Binary::LazyAnd, 0) => (Instr::Lazy { settles: false, skip: size(0)? }, None),
-        (builder::Binary::LazyOr, 0) => (Instr::Lazy { settles: true, skip: size(0)? }, None),
-        (builder::Binary::TryOr, 0) => (Instr::Try { skip: size(1)? }, Some(Instr::TryEnd)),
-        (builder::Binary::All, 1) => {
-            (Instr::Loop { any: false, slot, skip: size(1)? }, Some(Instr::LoopEnd))
+    /// Puts what begins and ends a closure around the code of its body, which stands behind `begin`.
+    /// An operation that takes no such closure stays a fault.
+    fn wrap(
+        &mut self,
+        op: &builder::Binary,
+        parameters: usize,
+        outer: usize,
+        begin: usize,
+    ) -> Result<(), CompileFault> {
+        let instrs = &mut self.code.instrs;
+        let skip = u32::try_from(instrs.len() - begin).map_err(|_| CompileFault::TooManySymbols)?;
+        let first = slot(outer)?;
+        let (instr, end) = match (op, parameters) {
+            (builder::Binary::LazyAnd, 0) => (Instr::Lazy { settles: false, skip: skip - 1 }, None),
+            (builder::Binary::LazyOr, 0) => (Instr::Lazy { settles: true, skip: skip - 1 }, None),
+            (builder::Binary::TryOr, 0) => (Instr::Try { skip }, Some(Instr::TryEnd)),
+            (builder::Binary::All, 1) => {
+                (Instr::Loop { any: false, slot: first, skip }, Some(Instr::LoopEnd))
+            }
+            (builder::Binary::Any, 1) => {
+                (Instr::Loop { any: true, slot: first, skip }, Some(Instr::LoopEnd))
+            }
+            _ => {
+                instrs.truncate(begin + 1);
+                return Ok(());
+            }
+        };
+        if let Some(place) = instrs.get_mut(begin) {
+            *place = instr;
         }
-        (builder::Binary::Any, 1) => {
-            (Instr::Loop { any: true, slot, skip: size(1)? }, Some(Instr::LoopEnd))
-        }
-        _ => {
-            code.push(Instr::Fault(ExpressionError::Type));
-            return Ok(code);
-        }
-    };
-    code.push(begin);
-    code.extend(body);
-    code.extend(end);
-    Ok(code)
+        instrs.extend(end);
+        Ok(())
+    }
 }
 
 /// The operation as the machine knows it; none for those that want a closure.

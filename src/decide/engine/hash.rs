@@ -1,15 +1,11 @@
-use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
-
-/// A map for small keys that an attacker may choose.
-pub(super) type KeyedMap<K, V> = HashMap<K, V, KeyedState>;
 
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Builds hashers under one secret seed.
 ///
 /// The standard library's hasher costs more than the rest of looking up a short string. This one
-/// folds a 128-bit product with a seed that is drawn anew for each program, and the tables hold no
+/// folds a 128-bit product with a seed that is drawn anew for each policy, and the tables hold no
 /// more than one token and one policy spell out.
 #[derive(Clone, Debug)]
 pub(super) struct KeyedState {

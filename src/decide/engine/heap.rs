@@ -1,3 +1,4 @@
+use super::code::roomy;
 use super::value::{Class, Ref, Value};
 
 /// Start and end of one item in an arena.
@@ -22,6 +23,21 @@ impl Heap {
     /// An empty heap whose references carry `class`.
     pub(super) fn new(class: Class) -> Self {
         Self { class, ..Self::default() }
+    }
+
+    /// A copy with room for what an ordinary block adds.
+    pub(super) fn roomy(&self) -> Self {
+        let mut text = String::with_capacity(self.text.len() + 128);
+        text.push_str(&self.text);
+        Self {
+            class: self.class,
+            text,
+            texts: roomy(&self.texts, 12),
+            bytes: self.bytes.clone(),
+            blobs: self.blobs.clone(),
+            items: roomy(&self.items, 12),
+            lists: roomy(&self.lists, 4),
+        }
     }
 
     /// Forgets everything, keeping the room.
@@ -76,18 +92,34 @@ impl Heap {
         Some(reference)
     }
 
+    /// Puts other items in the place of a list that has at least as many; gives whether it has.
+    pub(super) fn replace_items(&mut self, reference: Ref, items: &[Value]) -> bool {
+        let Some(span) = self.lists.get_mut(reference.index()) else { return false };
+        let end = span.0 + items.len();
+        match self.items.get_mut(span.0..end) {
+            Some(place) if end <= span.1 => {
+                place.copy_from_slice(items);
+                span.1 = end;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The text behind a reference of this heap.
     pub(super) fn text(&self, reference: Ref) -> &str {
         let span = self.texts.get(reference.index()).copied();
         span.and_then(|(start, end)| self.text.get(start..end)).unwrap_or_default()
     }
 
-    fn bytes(&self, reference: Ref) -> &[u8] {
+    /// The bytes behind a reference of this heap.
+    pub(super) fn bytes(&self, reference: Ref) -> &[u8] {
         let span = self.blobs.get(reference.index()).copied();
         span.and_then(|(start, end)| self.bytes.get(start..end)).unwrap_or_default()
     }
 
-    fn items(&self, reference: Ref) -> &[Value] {
+    /// The elements behind a reference of this heap.
+    pub(super) fn items(&self, reference: Ref) -> &[Value] {
         let span = self.lists.get(reference.index()).copied();
         span.and_then(|(start, end)| self.items.get(start..end)).unwrap_or_default()
     }

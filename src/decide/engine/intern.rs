@@ -1,11 +1,13 @@
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use biscuit_auth::builder::{MapKey, Term};
+use hashbrown::HashTable;
 
 use crate::model::limits::NESTING_MAX;
 
 use super::error::CompileFault;
-use super::hash::KeyedMap;
+use super::hash::KeyedState;
 use super::heap::Heap;
 use super::value::{Class, Ref, Value};
 
@@ -13,64 +15,95 @@ use super::value::{Class, Ref, Value};
 pub(super) type Parameters = Option<HashMap<String, Option<Term>>>;
 
 /// The constants of a program, each content kept once.
+///
+/// *Shape*: the tables hold references into the heap alone, so that a copy of all of it is a copy
+/// of a few lists.
 #[derive(Debug)]
 pub(super) struct Constants {
     /// The values themselves.
     pub(super) heap: Heap,
-    texts: KeyedMap<Box<str>, Ref>,
-    blobs: HashMap<Box<[u8]>, Ref>,
-    lists: HashMap<(u8, Box<[Value]>), Ref>,
+    state: KeyedState,
+    texts: HashTable<Ref>,
+    blobs: HashTable<Ref>,
+    /// Sets, arrays and maps.
+    lists: HashTable<Value>,
+    /// Elements of the collections at hand.
+    elements: Vec<Value>,
 }
 
 impl Constants {
     pub(super) fn new() -> Self {
         Self {
             heap: Heap::new(Class::Base),
-            texts: KeyedMap::default(),
-            blobs: HashMap::new(),
-            lists: HashMap::new(),
+            state: KeyedState::default(),
+            texts: HashTable::new(),
+            blobs: HashTable::new(),
+            lists: HashTable::new(),
+            elements: Vec::new(),
         }
     }
 
-    /// Lets go of what only the compiler needs.
-    pub(super) fn seal(&mut self) {
-        self.blobs = HashMap::new();
-        self.lists = HashMap::new();
+    /// A copy with room for what an ordinary block adds.
+    pub(super) fn roomy(&self) -> Self {
+        Self {
+            heap: self.heap.roomy(),
+            state: self.state.clone(),
+            texts: self.texts.clone(),
+            blobs: self.blobs.clone(),
+            lists: self.lists.clone(),
+            elements: Vec::new(),
+        }
     }
 
     /// The reference of `text`, if the program contains it.
     #[inline]
     pub(super) fn find_text(&self, text: &str) -> Option<Ref> {
-        self.texts.get(text).copied()
+        let same = |other: &Ref| self.heap.text(*other) == text;
+        self.texts.find(self.state.hash_one(text), same).copied()
     }
 
     /// The reference of `text`, which becomes a constant if it is not one.
     pub(super) fn text(&mut self, text: &str) -> Result<Ref, CompileFault> {
-        if let Some(reference) = self.find_text(text) {
-            return Ok(reference);
+        let Self { heap, state, texts, .. } = self;
+        let hash = state.hash_one(text);
+        if let Some(reference) = texts.find(hash, |other| heap.text(*other) == text) {
+            return Ok(*reference);
         }
-        let reference = self.heap.push_text(text).ok_or(CompileFault::TooManySymbols)?;
-        self.texts.insert(text.into(), reference);
+        let reference = heap.push_text(text).ok_or(CompileFault::TooManySymbols)?;
+        texts.insert_unique(hash, reference, |other| state.hash_one(heap.text(*other)));
         Ok(reference)
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<Ref, CompileFault> {
-        if let Some(reference) = self.blobs.get(bytes) {
+        let Self { heap, state, blobs, .. } = self;
+        let hash = state.hash_one(bytes);
+        if let Some(reference) = blobs.find(hash, |other| heap.bytes(*other) == bytes) {
             return Ok(*reference);
         }
-        let reference = self.heap.push_bytes(bytes).ok_or(CompileFault::TooManySymbols)?;
-        self.blobs.insert(bytes.into(), reference);
+        let reference = heap.push_bytes(bytes).ok_or(CompileFault::TooManySymbols)?;
+        blobs.insert_unique(hash, reference, |other| state.hash_one(heap.bytes(*other)));
         Ok(reference)
     }
 
-    fn items(&mut self, kind: u8, items: Vec<Value>) -> Result<Ref, CompileFault> {
-        let key = (kind, items.into_boxed_slice());
-        if let Some(reference) = self.lists.get(&key) {
-            return Ok(*reference);
+    /// The collection of the elements gathered behind `start`, which are taken away.
+    fn collection(&mut self, kind: fn(Ref) -> Value, start: usize) -> Result<Value, CompileFault> {
+        let Self { heap, state, lists, elements, .. } = self;
+        let items = elements.get(start..).unwrap_or_default();
+        let hash = state.hash_one(items);
+        let same = |other: &Value| {
+            list_of(*other).is_some_and(|list| kind(list) == *other && heap.items(list) == items)
+        };
+        if let Some(value) = lists.find(hash, same).copied() {
+            elements.truncate(start);
+            return Ok(value);
         }
-        let reference = self.heap.push_items(&key.1).ok_or(CompileFault::TooManySymbols)?;
-        self.lists.insert(key, reference);
-        Ok(reference)
+        let value = kind(heap.push_items(items).ok_or(CompileFault::TooManySymbols)?);
+        elements.truncate(start);
+        let hash_of = |other: &Value| {
+            state.hash_one(list_of(*other).map_or(&[][..], |list| heap.items(list)))
+        };
+        lists.insert_unique(hash, value, hash_of);
+        Ok(value)
     }
 
     /// The value of a term that holds no variable.
@@ -115,21 +148,18 @@ impl Constants {
                     let resolved = Term::Set(resolved.collect::<Result<_, _>>()?);
                     return self.nested(&resolved, &None, depth);
                 }
-                let items = self.all(set.iter(), parameters, inner()?)?;
-                Value::Set(self.items(0, items)?)
+                self.all(set.iter(), parameters, inner()?, Value::Set)?
             }
-            Term::Array(array) => {
-                let items = self.all(array.iter(), parameters, inner()?)?;
-                Value::Array(self.items(1, items)?)
-            }
+            Term::Array(array) => self.all(array.iter(), parameters, inner()?, Value::Array)?,
             Term::Map(map) => {
-                let depth = inner()?;
-                let mut items = Vec::with_capacity(2 * map.len());
+                let (depth, start) = (inner()?, self.elements.len());
                 for (key, term) in map {
-                    items.push(self.key(key)?);
-                    items.push(self.nested(term, parameters, depth)?);
+                    let key = self.key(key)?;
+                    self.elements.push(key);
+                    let value = self.nested(term, parameters, depth)?;
+                    self.elements.push(value);
                 }
-                Value::Map(self.items(2, items)?)
+                self.collection(Value::Map, start)?
             }
         })
     }
@@ -147,8 +177,22 @@ impl Constants {
         terms: impl Iterator<Item = &'t Term>,
         parameters: &Parameters,
         depth: usize,
-    ) -> Result<Vec<Value>, CompileFault> {
-        terms.map(|term| self.nested(term, parameters, depth)).collect()
+        kind: fn(Ref) -> Value,
+    ) -> Result<Value, CompileFault> {
+        let start = self.elements.len();
+        for term in terms {
+            let value = self.nested(term, parameters, depth)?;
+            self.elements.push(value);
+        }
+        self.collection(kind, start)
+    }
+}
+
+/// Where the elements of a collection are.
+fn list_of(value: Value) -> Option<Ref> {
+    match value {
+        Value::Set(list) | Value::Array(list) | Value::Map(list) => Some(list),
+        _ => None,
     }
 }
 

@@ -1,9 +1,10 @@
 use std::ops::Range;
 
 use super::budget::{Budget, Stop};
+use super::code::{Body, Span};
 use super::heap::Heaps;
 use super::machine::Machine;
-use super::program::{Atom, Pattern, Query};
+use super::program::Pattern;
 use super::table::Origins;
 use super::value::Value;
 use super::world::World;
@@ -39,16 +40,16 @@ pub(super) type Spans<'a> = Option<&'a [Range<usize>]>;
 pub(super) fn join(
     world: &World<'_>,
     machine: &mut Machine,
-    query: &Query,
+    body: Body<'_>,
     spans: Spans<'_>,
     mut found: impl FnMut(&mut Machine, Origins) -> Result<Flow, Stop>,
 ) -> Result<(), Stop> {
-    machine.prepare(query.slots);
+    machine.prepare(body.query.slots as usize);
     machine.cursors.clear();
-    let last = match query.atoms.len().checked_sub(1) {
+    let last = match body.atoms.len().checked_sub(1) {
         Some(last) => last,
         None => {
-            if conditions(world, machine, query, 0..query.filters.len())? {
+            if conditions(world, machine, body, body.query.filters)? {
                 found(machine, 0)?;
             }
             return Ok(());
@@ -56,16 +57,22 @@ pub(super) fn join(
     };
     // A fault met at this depth, until a row further up is chosen.
     let mut doubt: Option<(usize, Stop)> = None;
-    enter(world, machine, query, spans, 0);
+    enter(world, machine, body, spans, 0);
     while let Some(depth) = machine.cursors.len().checked_sub(1) {
-        let Some(atom) = query.atoms.get(depth) else { break };
+        let Some(atom) = body.atoms.get(depth) else { break };
         doubt = doubt.filter(|(at, _)| *at < depth);
-        let Some(origins) = machine.advance(world, atom, query.trust)? else {
+        let Some(origins) = machine.advance(
+            world,
+            atom.predicate,
+            atom.terms.of(&body.code.patterns),
+            body.query.trust,
+        )?
+        else {
             machine.cursors.pop();
             continue;
         };
         if doubt.is_none() {
-            match conditions(world, machine, query, atom.filters.clone()) {
+            match conditions(world, machine, body, atom.filters) {
                 Ok(true) => {}
                 Ok(false) => continue,
                 Err(Stop::Fault(fault)) => doubt = Some((depth, Stop::Fault(fault))),
@@ -73,7 +80,7 @@ pub(super) fn join(
             }
         }
         if depth < last {
-            enter(world, machine, query, spans, depth + 1);
+            enter(world, machine, body, spans, depth + 1);
         } else if let Some((_, fault)) = doubt {
             return Err(fault);
         } else if found(machine, origins)? == Flow::Done {
@@ -85,10 +92,10 @@ pub(super) fn join(
 
 /// Begins the rows of the predicate at `depth`.
 #[inline]
-fn enter(world: &World<'_>, machine: &mut Machine, query: &Query, spans: Spans<'_>, depth: usize) {
+fn enter(world: &World<'_>, machine: &mut Machine, body: Body<'_>, spans: Spans<'_>, depth: usize) {
     let rows = match spans {
         Some(spans) => spans.get(depth).cloned().unwrap_or_default(),
-        None => 0..query.atoms.get(depth).map_or(0, |atom| world.len(atom.predicate)),
+        None => 0..body.atoms.get(depth).map_or(0, |atom| world.len(atom.predicate)),
     };
     machine.cursors.push(Cursor { rows, origins: 0 });
 }
@@ -100,7 +107,8 @@ impl Machine {
     fn advance(
         &mut self,
         world: &World<'_>,
-        atom: &Atom,
+        predicate: usize,
+        patterns: &[Pattern],
         trust: Origins,
     ) -> Result<Option<Origins>, Stop> {
         let Self { cursors, slots, budget, temporary, .. } = self;
@@ -111,9 +119,9 @@ impl Machine {
         };
         let heaps = world.heaps(temporary);
         for index in cursor.rows.by_ref() {
-            budget.charge_row(atom.terms.len())?;
-            let Some((terms, origins)) = world.row(atom.predicate, index) else { break };
-            if origins & !trust == 0 && fits(&atom.terms, terms, slots, heaps, budget)? {
+            budget.charge_row(patterns.len())?;
+            let Some((terms, origins)) = world.row(predicate, index) else { break };
+            if origins & !trust == 0 && fits(patterns, terms, slots, heaps, budget)? {
                 cursor.origins = origins | above;
                 return Ok(Some(cursor.origins));
             }
@@ -149,16 +157,16 @@ fn fits(
     Ok(true)
 }
 
-/// Whether some conditions of a query hold; the first that does not ends the test.
+/// Whether some conditions of a body hold; the first that does not ends the test.
 #[inline]
 pub(super) fn conditions(
     world: &World<'_>,
     machine: &mut Machine,
-    query: &Query,
-    which: Range<usize>,
+    body: Body<'_>,
+    which: Span,
 ) -> Result<bool, Stop> {
-    for filter in query.filters.get(which).unwrap_or_default() {
-        if !machine.holds(world, filter)? {
+    for filter in which.of(&body.code.filters) {
+        if !machine.holds(world, filter.of(&body.code.instrs))? {
             return Ok(false);
         }
     }

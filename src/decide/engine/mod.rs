@@ -1,7 +1,8 @@
 //! The bounded Datalog engine: the only evaluator that judges requests.
 //!
-//! A verified token's blocks and the gateway's policy are compiled once into a [`Program`]. A
-//! request's facts then run against it without parsing, printing or interning anything twice.
+//! A verified token's blocks and the gateway's policy are compiled once into a [`Program`], that of
+//! a child from its parent's. A request's facts then run against it without parsing, printing or
+//! interning anything twice.
 //! Biscuit's own evaluator is the oracle of the tests, never part of a decision: it looks at its
 //! limits only between queries, so that a kilobyte of token can keep it busy for seconds.
 //!
@@ -16,8 +17,8 @@
 //!   evaluation fails, also where another binding matches. Biscuit's answer then depends on which
 //!   of them its hash tables yield first.
 //! - `reject if A or B` rejects when either matches, as the specification says.
-//! - Every join, operation, element and 64 bytes of text are charged to one step budget;
-//!   `try_or` does not catch its end.
+//! - Every join, operation, element and 64 bytes of text are charged to one step budget, and so is
+//!   putting the request's facts in order; `try_or` does not catch its end.
 //! - Refused when compiled: extern functions, regular expressions that are not constants, do not
 //!   parse or are too large (Biscuit takes an invalid one for one that never matches), unbound
 //!   variables, malformed expressions and variables in constants.
@@ -72,6 +73,8 @@ mod query;
 mod regexes;
 mod request;
 mod scratch;
+mod sort;
+mod stated;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -79,8 +82,9 @@ mod trust;
 mod value;
 mod world;
 
+pub use crate::vocabulary::TermRef;
 pub use compile::PolicyCode;
 pub use error::{CompileError, CompileFault, EvaluationError, ExpressionError, Origin};
 pub use evaluation::{Evaluation, FailedCheck};
 pub use program::Program;
-pub use request::{PredicateId, RequestFacts, TermRef};
+pub use request::{PredicateId, RequestFacts};

@@ -1,5 +1,7 @@
 //! What each operation gives for each pair of types.
 
+use std::cmp::Ordering;
+
 use super::budget::{Budget, Stop};
 use super::code::{Binary, Unary};
 use super::error::ExpressionError;
@@ -128,7 +130,7 @@ fn contains(a: Value, b: Value, heaps: Heaps<'_>, budget: &mut Budget) -> Result
         }
         (Value::Set(a), Value::Set(b)) => {
             let (a, b) = (heaps.items(a), heaps.items(b));
-            Ok(merge(a, b, false, heaps, budget)?.len() == b.len())
+            includes(a, b, heaps, budget)
         }
         (Value::Set(_), Value::Null | Value::Array(_) | Value::Map(_)) => Err(TYPE),
         (Value::Set(items) | Value::Array(items), item) => {
@@ -212,6 +214,25 @@ fn affix(
         }
         _ => Err(TYPE),
     }
+}
+
+/// Whether set `a` holds all of `b`: walks the two in step.
+fn includes(
+    a: &[Value],
+    mut b: &[Value],
+    heaps: Heaps<'_>,
+    budget: &mut Budget,
+) -> Result<bool, Stop> {
+    for item in a {
+        let Some((next, rest)) = b.split_first() else { break };
+        budget.charge(1)?;
+        match heaps.compare(*item, *next, budget)? {
+            Ordering::Less => {}
+            Ordering::Equal => b = rest,
+            Ordering::Greater => return Ok(false),
+        }
+    }
+    Ok(b.is_empty())
 }
 
 /// Walks two sets in step and keeps what is in both, or in either.

@@ -1,11 +1,10 @@
 use biscuit_auth::builder::{self, Term};
 
-use super::code::Instr;
-use super::error::{CompileFault, Origin};
-use super::expression::Context;
-use super::intern::{Constants, Parameters, bound_parameter};
-use super::program::{Atom, HeadTerm, Pattern, Predicates, Query};
-use super::regexes::Regexes;
+use super::code::{Instr, Span};
+use super::compile::Compiler;
+use super::error::CompileFault;
+use super::intern::{Parameters, bound_parameter};
+use super::program::{Atom, HeadTerm, Pattern, Query};
 use super::table::Origins;
 
 /// When the conditions of a query are tested.
@@ -18,112 +17,130 @@ pub(super) enum Testing {
     Late,
 }
 
-/// What a body is compiled against.
-#[derive(Debug)]
-pub(super) struct Parts<'a> {
-    pub(super) constants: &'a mut Constants,
-    pub(super) regexes: &'a mut Regexes,
-    pub(super) predicates: &'a mut Predicates,
-    pub(super) origin: Origin,
-}
-
 /// Variables of one body. They are looked up one by one, which is quick while they are few.
 const VARIABLES_MAX: usize = 128;
 
-/// Variables of a body, each with the predicate that binds it first; its slot is its place.
-type Variables = Vec<(String, usize)>;
+/// A variable in scope.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Variable<'s> {
+    pub(super) name: &'s str,
+    /// Which predicate of the body binds it first; nothing for the parameter of a closure.
+    pub(super) depth: usize,
+}
 
-impl Parts<'_> {
+impl<'s> Compiler<'s> {
     /// The number of a predicate.
     pub(super) fn predicate(&mut self, name: &str, arity: usize) -> Result<usize, CompileFault> {
         let name = self.constants.text(name)?.index();
-        Ok(self.predicates.insert(name, arity))
+        self.predicates.insert(name, arity).ok_or(CompileFault::TooManySymbols)
     }
 
     /// Compiles the body of a rule and the terms of its head.
     pub(super) fn body(
         &mut self,
-        rule: &builder::Rule,
+        rule: &'s builder::Rule,
         trust: Origins,
         testing: Testing,
-    ) -> Result<(Query, Box<[HeadTerm]>), CompileFault> {
-        let mut variables = Variables::new();
-        let mut atoms = Vec::with_capacity(rule.body.len());
+    ) -> Result<(Query, Span), CompileFault> {
+        self.variables.clear();
+        let first = self.code.atoms.len();
         for (depth, predicate) in rule.body.iter().enumerate() {
-            atoms.push(self.atom(predicate, depth, &rule.parameters, &mut variables)?);
+            let atom = self.atom(predicate, depth, &rule.parameters)?;
+            self.code.atoms.push(atom);
         }
-        let head = self.head(&rule.head.terms, &rule.parameters, &variables)?;
-        let mut context = Context {
-            constants: self.constants,
-            regexes: self.regexes,
-            parameters: &rule.parameters,
-            origin: self.origin,
-            scope: Vec::with_capacity(variables.len()),
-            slots: 0,
-        };
-        for (slot, (name, _)) in (0..).zip(&variables) {
-            context.scope.push((name.clone(), slot));
-            context.slots = slot + 1;
+        let atoms = Span::new(first, self.code.atoms.len())?;
+        let head = self.head(&rule.head.terms, &rule.parameters)?;
+        let first = self.code.filters.len();
+        let mut slots = self.variables.len();
+        for filter in &rule.expressions {
+            let (code, most) = self.expression(&filter.ops, &rule.parameters)?;
+            self.code.filters.push(code);
+            slots = slots.max(most);
         }
-        let filters = rule.expressions.iter();
-        let filters = filters.map(|filter| context.expression(&filter.ops).map(Vec::into));
-        let filters = filters.collect::<Result<Box<[Box<[Instr]>]>, _>>()?;
-        let slots = context.slots as usize;
+        let filters = Span::new(first, self.code.filters.len())?;
         if testing == Testing::Early {
-            place(&mut atoms, &filters, &variables);
+            self.place(atoms, filters)?;
         }
-        Ok((Query { atoms: atoms.into(), filters, slots, trust }, head))
+        let slots = slot(slots)?;
+        Ok((Query { atoms, filters, slots, trust }, head))
     }
 
     fn atom(
         &mut self,
-        predicate: &builder::Predicate,
+        predicate: &'s builder::Predicate,
         depth: usize,
-        parameters: &Parameters,
-        variables: &mut Variables,
+        parameters: &'s Parameters,
     ) -> Result<Atom, CompileFault> {
-        let mut terms = Vec::with_capacity(predicate.terms.len());
+        let first = self.code.patterns.len();
         for term in &predicate.terms {
-            let Some(name) = variable(term, parameters)? else {
-                terms.push(Pattern::Is(self.constants.value(term, parameters)?));
-                continue;
+            let pattern = match variable(term, parameters)? {
+                None => Pattern::Is(self.constants.value(term, parameters)?),
+                Some(name) => self.occurrence(name, depth)?,
             };
-            let known = variables.iter().position(|(other, _)| other == name);
-            let place = known.unwrap_or(variables.len());
-            let slot = u32::try_from(place).map_err(|_| CompileFault::TooManySymbols)?;
-            if known.is_none() {
-                if variables.len() >= VARIABLES_MAX {
-                    return Err(CompileFault::TooManyVariables);
-                }
-                variables.push((name.to_owned(), depth));
-                terms.push(Pattern::Bind(slot));
-            } else {
-                terms.push(Pattern::Same(slot));
-            }
+            self.code.patterns.push(pattern);
         }
-        let predicate = self.predicate(&predicate.name, terms.len())?;
-        Ok(Atom { predicate, terms: terms.into(), filters: 0..0 })
+        let terms = Span::new(first, self.code.patterns.len())?;
+        let predicate = self.predicate(&predicate.name, predicate.terms.len())?;
+        Ok(Atom { predicate, terms, filters: Span::default() })
+    }
+
+    /// What a variable asks of a term: anything where it occurs first.
+    fn occurrence(&mut self, name: &'s str, depth: usize) -> Result<Pattern, CompileFault> {
+        if let Some(place) = self.variables.iter().position(|variable| variable.name == name) {
+            return Ok(Pattern::Same(slot(place)?));
+        }
+        if self.variables.len() >= VARIABLES_MAX {
+            return Err(CompileFault::TooManyVariables);
+        }
+        self.variables.push(Variable { name, depth });
+        Ok(Pattern::Bind(slot(self.variables.len() - 1)?))
     }
 
     fn head(
         &mut self,
-        terms: &[Term],
-        parameters: &Parameters,
-        variables: &Variables,
-    ) -> Result<Box<[HeadTerm]>, CompileFault> {
-        let mut head = Vec::with_capacity(terms.len());
+        terms: &'s [Term],
+        parameters: &'s Parameters,
+    ) -> Result<Span, CompileFault> {
+        let first = self.code.heads.len();
         for term in terms {
-            let Some(name) = variable(term, parameters)? else {
-                head.push(HeadTerm::Is(self.constants.value(term, parameters)?));
-                continue;
+            let term = match variable(term, parameters)? {
+                None => HeadTerm::Is(self.constants.value(term, parameters)?),
+                Some(name) => {
+                    let place = self.variables.iter().position(|variable| variable.name == name);
+                    let unbound = || CompileFault::UnboundVariable(name.to_owned());
+                    HeadTerm::Slot(slot(place.ok_or_else(unbound)?)?)
+                }
             };
-            let slot = variables.iter().position(|(other, _)| other == name);
-            let slot = slot.ok_or_else(|| CompileFault::UnboundVariable(name.to_owned()))?;
-            let slot = u32::try_from(slot).map_err(|_| CompileFault::TooManySymbols)?;
-            head.push(HeadTerm::Slot(slot));
+            self.code.heads.push(term);
         }
-        Ok(head.into())
+        Span::new(first, self.code.heads.len())
     }
+
+    /// Gives each condition to the first predicate after which it, and all before it, can be tested.
+    fn place(&mut self, atoms: Span, filters: Span) -> Result<(), CompileFault> {
+        let Self { code, variables, .. } = self;
+        let bound_at = |instr: &Instr| match instr {
+            Instr::Load(slot) => variables.get(*slot as usize).map_or(0, |v| v.depth),
+            _ => 0,
+        };
+        let mut depth = 0;
+        for index in filters.places() {
+            let Some(filter) = code.filters.get(index) else { continue };
+            let instrs = filter.of(&code.instrs).iter();
+            depth = instrs.map(bound_at).max().unwrap_or(0).max(depth);
+            if let Some(atom) = atoms.of_mut(&mut code.atoms).get_mut(depth) {
+                let first =
+                    if atom.filters.len() == 0 { index } else { atom.filters.places().start };
+                atom.filters = Span::new(first, index + 1)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The number of a slot.
+pub(super) fn slot(place: usize) -> Result<u32, CompileFault> {
+    u32::try_from(place).map_err(|_| CompileFault::TooManySymbols)
 }
 
 /// The name of a variable, if the term is one.
@@ -139,22 +156,4 @@ fn variable<'t>(
         },
         _ => None,
     })
-}
-
-/// Gives each condition to the first predicate after which it, and all before it, can be tested.
-fn place(atoms: &mut [Atom], filters: &[Box<[Instr]>], variables: &Variables) {
-    let bound_at = |instr: &Instr| match instr {
-        Instr::Load(slot) => variables.get(*slot as usize).map_or(0, |(_, depth)| *depth),
-        _ => 0,
-    };
-    let mut depth = 0;
-    for (index, filter) in filters.iter().enumerate() {
-        depth = filter.iter().map(bound_at).max().unwrap_or(0).max(depth);
-        if let Some(atom) = atoms.get_mut(depth) {
-            if atom.filters.is_empty() {
-                atom.filters = index..index;
-            }
-            atom.filters.end = index + 1;
-        }
-    }
 }

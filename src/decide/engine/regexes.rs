@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use regex::{Error, Regex, RegexBuilder, bytes};
 
@@ -17,9 +18,9 @@ const TEXT_BYTES_MIN: u64 = 16;
 const GROUPS_MAX: u32 = 32;
 
 /// The regular expressions of a program, each compiled once.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Regexes {
-    compiled: Vec<Weighed>,
+    compiled: Vec<Arc<Weighed>>,
     places: HashMap<String, u32>,
     of_token: usize,
 }
@@ -33,10 +34,15 @@ struct Weighed {
 }
 
 impl Regexes {
+    /// The number of `pattern`, if it was compiled before.
+    pub(super) fn find(&self, pattern: &str) -> Option<u32> {
+        self.places.get(pattern).copied()
+    }
+
     /// The number of `pattern`, compiled now if it is new.
     pub(super) fn insert(&mut self, pattern: &str, origin: Origin) -> Result<u32, CompileFault> {
-        if let Some(place) = self.places.get(pattern) {
-            return Ok(*place);
+        if let Some(place) = self.find(pattern) {
+            return Ok(place);
         }
         if pattern.len() > REGEX_BYTES_MAX {
             return Err(CompileFault::RegexTooLarge);
@@ -48,7 +54,7 @@ impl Regexes {
             self.of_token += 1;
         }
         let place = u32::try_from(self.compiled.len()).map_err(|_| CompileFault::TooManyRegexes)?;
-        self.compiled.push(compile(pattern)?);
+        self.compiled.push(Arc::new(compile(pattern)?));
         self.places.insert(pattern.to_owned(), place);
         Ok(place)
     }

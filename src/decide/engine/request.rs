@@ -1,38 +1,17 @@
 use biscuit_auth::builder::{self, MapKey};
 
 use crate::model::limits::NESTING_MAX;
+use crate::vocabulary::TermRef;
 
-use super::budget::Budget;
+use super::budget::{Budget, Stop};
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::heap::{Heap, Heaps};
 use super::program::Program;
 use super::scratch::Scratch;
+use super::sort::{Rows, Sorter};
 use super::table::AUTHORIZER;
-use super::value::{Class, Value};
-
-/// A term of a request fact, borrowed from wherever the request keeps it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum TermRef<'a> {
-    /// `null`.
-    Null,
-    /// A boolean.
-    Bool(bool),
-    /// A 64-bit integer.
-    Int(i64),
-    /// Seconds since 1970.
-    Date(u64),
-    /// Text.
-    Str(&'a str),
-    /// Bytes.
-    Bytes(&'a [u8]),
-    /// A set of text, in any order and with any repetition.
-    TextSet(&'a [&'a str]),
-    /// A set of terms that are not sets themselves, in any order and with any repetition.
-    Set(&'a [TermRef<'a>]),
-    /// An array.
-    Array(&'a [TermRef<'a>]),
-}
+use super::value::{Ref, Value};
 
 /// The number of a predicate in one program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +24,8 @@ pub struct PredicateId(pub(super) usize);
 #[derive(Debug)]
 pub struct RequestFacts<'p> {
     program: &'p Program,
-    scratch: Box<Scratch>,
+    /// There until the evaluation takes it.
+    scratch: Option<Box<Scratch>>,
     /// A fact could not be taken in; without it nothing may be decided.
     malformed: bool,
 }
@@ -53,7 +33,7 @@ pub struct RequestFacts<'p> {
 impl Program {
     /// Begins an evaluation.
     pub fn request(&self) -> RequestFacts<'_> {
-        RequestFacts { program: self, scratch: Scratch::take(self), malformed: false }
+        RequestFacts { program: self, scratch: Some(Scratch::take(self)), malformed: false }
     }
 
     /// The number of a predicate, if a fact, a rule, a check or a policy names it.
@@ -92,11 +72,34 @@ impl<'p> RequestFacts<'p> {
 
     /// Adds a fact of a predicate that the program named before.
     pub fn add_to(&mut self, predicate: PredicateId, terms: &[TermRef<'_>]) {
-        let Scratch { tables, heap, terms: row, .. } = &mut *self.scratch;
+        self.add_row(predicate, terms.iter(), |loader, term| loader.load(*term, NESTING_MAX));
+    }
+
+    /// Adds a fact of terms that somebody owns, as [`RequestFacts::add_to`] does.
+    pub fn add_terms_to(&mut self, predicate: PredicateId, terms: &[builder::Term]) {
+        self.add_row(predicate, terms.iter(), |loader, term| loader.load_term(term, NESTING_MAX));
+    }
+
+    fn add_fact(&mut self, fact: &builder::Fact) -> Result<(), EvaluationError> {
+        let builder::Predicate { name, terms } = &fact.predicate;
+        if let Some(predicate) = self.program.predicate(name, terms.len()) {
+            self.add_terms_to(predicate, terms);
+        }
+        if self.malformed { Err(EvaluationError::MalformedFact) } else { Ok(()) }
+    }
+
+    fn add_row<T>(
+        &mut self,
+        predicate: PredicateId,
+        terms: impl Iterator<Item = T>,
+        load: impl Fn(&mut Loader<'_>, T) -> Option<Value>,
+    ) {
+        let Some(scratch) = self.scratch.as_deref_mut() else { return };
+        let Scratch { tables, heap, terms: row, elements, sets, .. } = scratch;
         row.clear();
-        let mut loader = Loader { program: self.program, heap };
+        let mut loader = Loader { program: self.program, heap, elements, sets };
         for term in terms {
-            match loader.load(*term, NESTING_MAX) {
+            match load(&mut loader, term) {
                 Some(value) => row.push(value),
                 None => {
                     self.malformed = true;
@@ -109,26 +112,10 @@ impl<'p> RequestFacts<'p> {
         }
     }
 
-    fn add_fact(&mut self, fact: &builder::Fact) -> Result<(), EvaluationError> {
-        let builder::Predicate { name, terms } = &fact.predicate;
-        let Some(predicate) = self.program.predicate(name, terms.len()) else { return Ok(()) };
-        let Scratch { tables, heap, terms: row, .. } = &mut *self.scratch;
-        row.clear();
-        let mut loader = Loader { program: self.program, heap };
-        for term in terms {
-            let value = loader.load_term(term, NESTING_MAX);
-            row.push(value.ok_or(EvaluationError::MalformedFact)?);
-        }
-        if let Some(table) = tables.get_mut(predicate.0) {
-            table.push(row, AUTHORIZER);
-        }
-        Ok(())
-    }
-
     /// Runs the rules, then every check and the policies.
     ///
     /// The outcome depends on the facts alone, not on the order they were added in: they are
-    /// sorted by content first.
+    /// sorted by content first, which costs steps as all else does.
     ///
     /// # Errors
     /// [`EvaluationError::TooComplex`] when `steps_max` is not enough,
@@ -136,31 +123,77 @@ impl<'p> RequestFacts<'p> {
     /// [`EvaluationError::MalformedFact`] when a fact nested too deeply or held a set in a set.
     /// All of them deny.
     pub fn evaluate(mut self, steps_max: u64) -> Result<Evaluation<'p>, EvaluationError> {
-        if self.malformed {
-            return Err(EvaluationError::MalformedFact);
-        }
-        let Scratch { tables, heap, machine, .. } = &mut *self.scratch;
-        machine.reset(steps_max);
-        let nothing = Heap::default();
-        let heaps =
-            Heaps { base: &self.program.constants.heap, request: heap, temporary: &nothing };
-        for table in tables.iter_mut().filter(|table| table.len() > 1) {
-            let mut budget = Budget::unlimited();
-            table.sort_by(|a, b| {
-                let pairs = a.iter().zip(b);
-                let orders = pairs.map(|(a, b)| heaps.compare(*a, *b, &mut budget));
-                let mut orders = orders.filter_map(Result::ok);
-                orders.find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
-            });
-        }
-        Evaluation::run(self.program, self.scratch, steps_max)
+        let scratch = self.scratch.as_deref_mut().filter(|_| !self.malformed);
+        let scratch = scratch.ok_or(EvaluationError::MalformedFact)?;
+        scratch.machine.reset(steps_max);
+        sort(self.program, scratch)?;
+        let scratch = self.scratch.take().ok_or(EvaluationError::MalformedFact)?;
+        Evaluation::run(self.program, scratch, steps_max)
     }
+}
+
+impl Drop for RequestFacts<'_> {
+    fn drop(&mut self) {
+        if let Some(scratch) = self.scratch.take() {
+            scratch.give_back();
+        }
+    }
+}
+
+/// Puts the elements of sets and the rows of tables into content order.
+fn sort(program: &Program, scratch: &mut Scratch) -> Result<(), Stop> {
+    let Scratch { tables, heap, machine, elements, terms, sets, sorter, .. } = scratch;
+    let nothing = Heap::default();
+    let base = &program.constants.heap;
+    // A set that is an element was added before the one that holds it.
+    for set in sets.drain(..) {
+        sort_set(set, base, heap, elements, terms, sorter, &mut machine.budget)?;
+    }
+    let heaps = Heaps { base, request: heap, temporary: &nothing };
+    let tables = tables.iter_mut().take(program.predicates.len());
+    for table in tables.filter(|table| table.len() > 1) {
+        let rows = Rows { terms: table.terms(), arity: table.arity() };
+        if let Some(order) = sorter.sort(rows, heaps, &mut machine.budget)? {
+            table.arrange(order, terms);
+        }
+    }
+    Ok(())
+}
+
+/// Puts the elements of a set into content order, each once.
+fn sort_set(
+    set: Ref,
+    base: &Heap,
+    heap: &mut Heap,
+    elements: &mut Vec<Value>,
+    sorted: &mut Vec<Value>,
+    sorter: &mut Sorter,
+    budget: &mut Budget,
+) -> Result<(), Stop> {
+    let nothing = Heap::default();
+    let heaps = Heaps { base, request: heap, temporary: &nothing };
+    elements.clear();
+    elements.extend_from_slice(heaps.items(set));
+    sorted.clear();
+    match sorter.sort(Rows { terms: elements, arity: 1 }, heaps, budget)? {
+        Some(order) => sorted.extend(order.filter_map(|place| elements.get(place))),
+        None => sorted.extend_from_slice(elements),
+    }
+    // Sorting has paid for looking at all that two neighbours have in common.
+    let mut paid = Budget::unlimited();
+    sorted.dedup_by(|a, b| heaps.equal(*a, *b, &mut paid) == Ok(true));
+    heap.replace_items(set, sorted);
+    Ok(())
 }
 
 /// Copies terms of a request into the request's heap.
 struct Loader<'a> {
     program: &'a Program,
     heap: &'a mut Heap,
+    /// Elements of the collections at hand.
+    elements: &'a mut Vec<Value>,
+    /// Sets that are yet to be put in order.
+    sets: &'a mut Vec<Ref>,
 }
 
 impl Loader<'_> {
@@ -174,23 +207,21 @@ impl Loader<'_> {
             TermRef::Str(text) => self.text(text)?,
             TermRef::Bytes(bytes) => Value::Bytes(self.heap.push_bytes(bytes)?),
             TermRef::TextSet(texts) => {
-                let items = texts.iter().map(|text| self.text(text)).collect::<Option<_>>()?;
-                self.set(items)?
+                let list = self.list(texts.iter(), |loader, text| loader.text(text))?;
+                self.set(list)
             }
             TermRef::Set(items) => {
                 if items.iter().any(|i| matches!(i, TermRef::Set(_) | TermRef::TextSet(_))) {
                     return None;
                 }
                 let depth = depth.checked_sub(1)?;
-                let items = items.iter().map(|item| self.load(*item, depth));
-                let items = items.collect::<Option<_>>()?;
-                self.set(items)?
+                let list = self.list(items.iter(), |loader, item| loader.load(*item, depth))?;
+                self.set(list)
             }
             TermRef::Array(items) => {
                 let depth = depth.checked_sub(1)?;
-                let items = items.iter().map(|item| self.load(*item, depth));
-                let items = items.collect::<Option<Vec<_>>>()?;
-                Value::Array(self.heap.push_items(&items)?)
+                let load = |loader: &mut Self, item: &TermRef<'_>| loader.load(*item, depth);
+                Value::Array(self.list(items.iter(), load)?)
             }
         })
     }
@@ -209,28 +240,27 @@ impl Loader<'_> {
                     return None;
                 }
                 let depth = depth.checked_sub(1)?;
-                let items = items.iter().map(|item| self.load_term(item, depth));
-                let items = items.collect::<Option<_>>()?;
-                self.set(items)?
+                let list = self.list(items.iter(), |loader, item| loader.load_term(item, depth))?;
+                self.set(list)
             }
             builder::Term::Array(items) => {
                 let depth = depth.checked_sub(1)?;
-                let items = items.iter().map(|item| self.load_term(item, depth));
-                let items = items.collect::<Option<Vec<_>>>()?;
-                Value::Array(self.heap.push_items(&items)?)
+                let load = |loader: &mut Self, item| loader.load_term(item, depth);
+                Value::Array(self.list(items.iter(), load)?)
             }
             builder::Term::Map(map) => {
-                let depth = depth.checked_sub(1)?;
-                let mut items = Vec::with_capacity(2 * map.len());
+                let (depth, start) = (depth.checked_sub(1)?, self.elements.len());
                 for (key, value) in map {
-                    items.push(match key {
+                    let key = match key {
                         MapKey::Integer(int) => Value::Int(*int),
                         MapKey::Str(text) => self.text(text)?,
                         MapKey::Parameter(_) => return None,
-                    });
-                    items.push(self.load_term(value, depth)?);
+                    };
+                    self.elements.push(key);
+                    let value = self.load_term(value, depth)?;
+                    self.elements.push(value);
                 }
-                Value::Map(self.heap.push_items(&items)?)
+                Value::Map(self.gathered(start)?)
             }
         })
     }
@@ -244,16 +274,28 @@ impl Loader<'_> {
         }
     }
 
-    fn set(&mut self, mut items: Vec<Value>) -> Option<Value> {
-        let nothing = Heap::new(Class::Temporary);
-        let mut budget = Budget::unlimited();
-        let base = &self.program.constants.heap;
-        let heaps = Heaps { base, request: self.heap, temporary: &nothing };
-        let mut compare = |a: &Value, b: &Value| {
-            heaps.compare(*a, *b, &mut budget).unwrap_or(std::cmp::Ordering::Equal)
-        };
-        items.sort_by(&mut compare);
-        items.dedup_by(|a, b| compare(a, b).is_eq());
-        self.heap.push_items(&items).map(Value::Set)
+    fn list<T>(
+        &mut self,
+        items: impl Iterator<Item = T>,
+        load: impl Fn(&mut Self, T) -> Option<Value>,
+    ) -> Option<Ref> {
+        let start = self.elements.len();
+        for item in items {
+            let value = load(self, item)?;
+            self.elements.push(value);
+        }
+        self.gathered(start)
+    }
+
+    /// Moves the elements behind `start` into a list.
+    fn gathered(&mut self, start: usize) -> Option<Ref> {
+        let list = self.heap.push_items(self.elements.get(start..)?);
+        self.elements.truncate(start);
+        list
+    }
+
+    fn set(&mut self, list: Ref) -> Value {
+        self.sets.push(list);
+        Value::Set(list)
     }
 }

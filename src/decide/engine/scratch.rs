@@ -3,8 +3,9 @@ use std::cell::RefCell;
 use super::heap::Heap;
 use super::machine::Machine;
 use super::program::Program;
+use super::sort::Sorter;
 use super::table::{Origins, Table};
-use super::value::{Class, Value};
+use super::value::{Class, Ref, Value};
 
 /// Buffers kept for each thread.
 const KEPT: usize = 4;
@@ -24,6 +25,12 @@ pub(super) struct Scratch {
     pub(super) derived: Derived,
     /// Terms of the fact being added.
     pub(super) terms: Vec<Value>,
+    /// Elements of the collections being added.
+    pub(super) elements: Vec<Value>,
+    /// Sets whose elements are not in order yet.
+    pub(super) sets: Vec<Ref>,
+    /// Puts facts and sets in order.
+    pub(super) sorter: Sorter,
 }
 
 /// Facts of one predicate on their way into its table.
@@ -51,6 +58,9 @@ impl Scratch {
                 machine: Machine::default(),
                 derived: Derived::default(),
                 terms: Vec::new(),
+                elements: Vec::new(),
+                sets: Vec::new(),
+                sorter: Sorter::default(),
             })
         });
         scratch.reset(program);
@@ -69,12 +79,16 @@ impl Scratch {
     }
 
     fn reset(&mut self, program: &Program) {
-        let arities = program.predicates.arities();
-        self.tables.resize_with(arities.len(), Table::default);
-        for (table, arity) in self.tables.iter_mut().zip(arities) {
-            table.reset(*arity);
+        // Another program may need the tables beyond this one's again.
+        if self.tables.len() < program.predicates.len() {
+            self.tables.resize_with(program.predicates.len(), Table::default);
+        }
+        for (table, arity) in self.tables.iter_mut().zip(program.predicates.arities()) {
+            table.reset(arity);
         }
         self.heap.clear();
         self.heap.shrink(KEPT_BYTES);
+        self.elements.clear();
+        self.sets.clear();
     }
 }

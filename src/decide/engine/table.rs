@@ -21,11 +21,6 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// An empty table for rows of `arity` terms.
-    pub(super) fn new(arity: usize) -> Self {
-        Self { arity, ..Self::default() }
-    }
-
     /// Forgets its rows and takes another arity, keeping the room.
     pub(super) fn reset(&mut self, arity: usize) {
         self.arity = arity;
@@ -61,27 +56,25 @@ impl Table {
         (0..self.len()).filter_map(|index| self.row(index))
     }
 
-    /// Puts the rows in the order that `before` gives; equal rows keep their places.
-    pub(super) fn sort_by(
-        &mut self,
-        mut order: impl FnMut(&[Value], &[Value]) -> std::cmp::Ordering,
-    ) {
-        let mut compare = |a: usize, b: usize| match (self.row(a), self.row(b)) {
-            (Some((a, x)), Some((b, y))) => order(a, b).then(x.cmp(&y)),
-            _ => a.cmp(&b),
-        };
-        if (1..self.len()).all(|index| compare(index - 1, index).is_le()) {
-            return;
+    /// The terms of all rows.
+    pub(super) fn terms(&self) -> &[Value] {
+        &self.terms
+    }
+
+    /// The number of terms a row has.
+    pub(super) fn arity(&self) -> usize {
+        self.arity
+    }
+
+    /// Puts the rows into the given order; `spare` is room for their terms. All must have the same
+    /// origins.
+    pub(super) fn arrange(&mut self, order: impl Iterator<Item = usize>, spare: &mut Vec<Value>) {
+        spare.clear();
+        for place in order {
+            let start = place * self.arity;
+            spare.extend_from_slice(self.terms.get(start..start + self.arity).unwrap_or_default());
         }
-        let mut places: Vec<usize> = (0..self.len()).collect();
-        places.sort_by(|a, b| compare(*a, *b));
-        let mut sorted = Table::new(self.arity);
-        for place in places {
-            if let Some((terms, origins)) = self.row(place) {
-                sorted.push(terms, origins);
-            }
-        }
-        *self = sorted;
+        std::mem::swap(&mut self.terms, spare);
     }
 }
 
@@ -90,17 +83,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_sort_by_content() {
-        let mut table = Table::new(2);
+    fn rows_are_arranged_and_others_are_not_taken() {
+        let mut table = Table::default();
+        table.reset(2);
         for (a, b) in [(2, 1), (1, 2), (1, 1)] {
             table.push(&[Value::Int(a), Value::Int(b)], AUTHORIZER);
         }
         table.push(&[Value::Int(9)], AUTHORIZER);
-        let key = |row: &[Value]| -> Vec<i64> {
-            row.iter().map(|v| if let Value::Int(i) = v { *i } else { 0 }).collect()
-        };
-        table.sort_by(|a, b| key(a).cmp(&key(b)));
-        let rows: Vec<_> = table.rows().map(|(row, _)| key(row)).collect();
-        assert_eq!(rows, [[1, 1], [1, 2], [2, 1]]);
+        table.arrange([2, 1, 0].into_iter(), &mut Vec::new());
+        let rows: Vec<_> = table.rows().map(|(row, _)| row.to_vec()).collect();
+        let int = Value::Int;
+        assert_eq!(rows, [[int(1), int(1)], [int(1), int(2)], [int(2), int(1)]]);
     }
 }

@@ -1,3 +1,4 @@
+use std::borrow::Borrow;
 use std::collections::HashMap;
 
 use biscuit_auth::PublicKey;
@@ -9,17 +10,29 @@ use super::error::{CompileFault, Origin};
 use super::table::{AUTHORITY, AUTHORIZER, DEFAULT_TRUST, Origins};
 
 /// Who signed which blocks, for scopes that name a key.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Signers {
     keys: Vec<(PublicKey, Origins)>,
+    /// The keys that scopes have named so far.
+    named: Vec<PublicKey>,
 }
 
 impl Signers {
-    /// The third-party blocks of a token; the authority block is never one.
-    pub(super) fn new(blocks: &[&Block]) -> Self {
-        let keys = blocks.iter().enumerate().skip(1);
-        let keys = keys.filter_map(|(index, block)| Some((block.external_key?, bit(index))));
-        Self { keys: keys.collect() }
+    /// Adds the third-party blocks among `blocks`, of which the first is number `from`; the
+    /// authority block is never one.
+    ///
+    /// *Errors*: `None` where a scope has named the key of such a block, for it then trusts a block
+    /// that it did not know.
+    pub(super) fn with<B: Borrow<Block>>(mut self, blocks: &[B], from: usize) -> Option<Self> {
+        for (index, block) in (from..).zip(blocks).filter(|(index, _)| *index > 0) {
+            if let Some(key) = block.borrow().external_key {
+                if self.named.contains(&key) {
+                    return None;
+                }
+                self.keys.push((key, bit(index)));
+            }
+        }
+        Some(self)
     }
 
     /// The origins that a statement of `origin` trusts.
@@ -27,7 +40,7 @@ impl Signers {
     /// *Shape*: `scopes` replaces `default` unless it is empty. Its own block and the authorizer
     /// are always trusted.
     pub(super) fn trust(
-        &self,
+        &mut self,
         scopes: &[Scope],
         parameters: &Option<HashMap<String, Option<PublicKey>>>,
         default: Origins,
@@ -56,11 +69,18 @@ impl Signers {
     }
 
     /// What statements of a block trust unless their own scope says otherwise.
-    pub(super) fn of_block(&self, index: usize, block: &Block) -> Result<Origins, CompileFault> {
+    pub(super) fn of_block(
+        &mut self,
+        index: usize,
+        block: &Block,
+    ) -> Result<Origins, CompileFault> {
         self.trust(&block.scopes, &None, DEFAULT_TRUST, Origin::Block(index))
     }
 
-    fn signed_by(&self, key: &PublicKey) -> Origins {
+    fn signed_by(&mut self, key: &PublicKey) -> Origins {
+        if !self.named.contains(key) {
+            self.named.push(*key);
+        }
         self.keys.iter().filter(|(other, _)| other == key).fold(0, |all, (_, bit)| all | bit)
     }
 }
@@ -102,7 +122,7 @@ mod tests {
         let (one, two) = (key(1), key(2));
         // An external key on the authority block names nobody.
         let blocks = [block(Some(one)), block(Some(one)), block(None), block(Some(one))];
-        let signers = Signers::new(&blocks.each_ref());
+        let mut signers = Signers::default().with(&blocks, 0).unwrap();
         let cases: [(&[Scope], Origin, Origins); 8] = [
             (&[], Origin::Block(2), DEFAULT_TRUST | 0b100),
             (&[], Origin::Policy, DEFAULT_TRUST),
@@ -117,5 +137,19 @@ mod tests {
             let found = signers.trust(scopes, &None, DEFAULT_TRUST, origin);
             assert_eq!(found, Ok(trust), "{scopes:?} {origin:?}");
         }
+    }
+
+    #[test]
+    fn a_key_that_was_named_signs_no_later_block() {
+        let signed = |key| [Block { external_key: Some(key), ..Block::default() }];
+        let mut signers = Signers::default().with(&signed(key(1)), 1).unwrap();
+        let scopes = [Scope::PublicKey(key(1)), Scope::PublicKey(key(2))];
+        let trust = signers.trust(&scopes, &None, DEFAULT_TRUST, Origin::Policy);
+        assert_eq!(trust, Ok(AUTHORIZER | 0b10));
+        for named in [key(1), key(2)] {
+            assert!(signers.clone().with(&signed(named), 2).is_none());
+        }
+        assert!(signers.clone().with(&signed(key(3)), 2).is_some());
+        assert!(signers.with(&[Block::default()], 2).is_some());
     }
 }

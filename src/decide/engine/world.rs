@@ -33,14 +33,14 @@ impl<'a> World<'a> {
     /// The number of rows of a predicate that the program itself states.
     #[inline]
     fn fixed(&self, predicate: usize) -> usize {
-        self.program.tables.get(predicate).map_or(0, Table::len)
+        self.program.stated.len(predicate)
     }
 
     /// A row of a predicate: first those of the program, then the request's, then derived ones.
     #[inline]
     pub(super) fn row(&self, predicate: usize, index: usize) -> Option<(&'a [Value], Origins)> {
         match index.checked_sub(self.fixed(predicate)) {
-            None => self.program.tables.get(predicate)?.row(index),
+            None => self.program.stated.row(predicate, index),
             Some(index) => self.tables.get(predicate)?.row(index),
         }
     }

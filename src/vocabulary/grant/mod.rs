@@ -21,7 +21,7 @@ pub use permits::Mismatch;
 pub use types::{Constraint, Grant, Micros, Scalar, Test};
 pub use within::{Beyond, within_any};
 
-pub(crate) use path::{escape, names_of};
+pub(crate) use path::{escape, push_escaped};
 pub(crate) use permits::lower;
 pub(crate) use regex::{whole_match, whole_text};
 pub(crate) use types::{NamesRule, Values, is_decimal, names_rules};

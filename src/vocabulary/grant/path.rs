@@ -70,6 +70,20 @@ impl ArgPath {
         self.0.len().saturating_add(levels) <= SEGMENTS_MAX && bytes <= BYTES_MAX
     }
 
+    /// Follows a path without `*` from the top of some arguments: the one place that it leads to,
+    /// or `None` where it is blocked.
+    pub(crate) fn place<'a>(&self, args: &'a Json) -> Option<Place<'a>> {
+        let mut at = args;
+        for (depth, segment) in (1..).zip(&self.0) {
+            let Segment::Name(name) = segment else { return None };
+            match inner(at, name)? {
+                None | Some(Json::Null) => return Some(Place::Absent(depth)),
+                Some(value) => at = value,
+            }
+        }
+        Some(Place::Value(at))
+    }
+
     /// Follows the path from the top of some arguments.
     pub fn find<'a>(&self, args: &'a Json) -> Found<'a> {
         let mut places = vec![Place::Value(args)];
@@ -103,13 +117,22 @@ fn step<'a>(value: &'a Json, segment: &Segment, depth: usize, next: &mut Vec<Pla
         (Json::Object(members), Segment::Every) => {
             next.extend(members.iter().map(|(_, member)| place(Some(member))));
         }
-        (Json::Array(items), Segment::Name(name)) => {
-            next.push(place(index(name).and_then(|index| items.get(index))));
-        }
-        (Json::Object(_), Segment::Name(name)) => next.push(place(value.member(name))),
+        (value, Segment::Name(name)) => match inner(value, name) {
+            Some(found) => next.push(place(found)),
+            None => return false,
+        },
         _ => return false,
     }
     true
+}
+
+/// What a value has under a name, if anything; `None` where the value has no inside.
+fn inner<'a>(value: &'a Json, name: &str) -> Option<Option<&'a Json>> {
+    match value {
+        Json::Array(items) => Some(index(name).and_then(|index| items.get(index))),
+        Json::Object(_) => Some(value.member(name)),
+        _ => None,
+    }
 }
 
 /// An array index as RFC 6901 writes it: no sign, no leading zero.
@@ -130,10 +153,24 @@ pub(crate) fn names_of(value: &Json) -> Option<Vec<String>> {
 
 /// A name as one segment of the text form.
 pub(crate) fn escape(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    push_escaped(&mut text, name);
+    text
+}
+
+/// Appends a name as one segment of the text form.
+pub(crate) fn push_escaped(text: &mut String, name: &str) {
     if name == "*" {
-        return "~2".to_owned();
+        return text.push_str("~2");
     }
-    name.replace('~', "~0").replace('/', "~1")
+    let mut rest = name;
+    while let Some(at) = rest.find(['~', '/']) {
+        let (plain, marked) = rest.split_at(at);
+        text.push_str(plain);
+        text.push_str(if marked.starts_with('~') { "~0" } else { "~1" });
+        rest = marked.get(1..).unwrap_or_default();
+    }
+    text.push_str(rest);
 }
 
 impl FromStr for ArgPath {
