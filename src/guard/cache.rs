@@ -20,17 +20,42 @@ const WEIGHT: (u32, u32) = (16, 4096);
 
 /// What a guard trusts: changing any of it makes every remembered token a stranger again.
 #[derive(Debug)]
-pub(super) struct Trust {
+pub struct Trust {
     pub(super) roots: TrustedRoots,
     pub(super) policy: Policy,
 }
 
+impl Trust {
+    /// Trusts these root keys under this policy.
+    pub fn new(roots: TrustedRoots, policy: Policy) -> Self {
+        Self { roots, policy }
+    }
+}
+
 /// A genuine token, ready to decide.
-pub(super) struct Known {
+pub struct Known {
     pub(super) authentic: Arc<Authentic>,
     pub(super) program: Program,
     trust: Arc<Trust>,
     life: Duration,
+}
+
+impl Known {
+    /// The token.
+    pub fn authentic(&self) -> &Arc<Authentic> {
+        &self.authentic
+    }
+
+    /// The token and the policy that it was found with, compiled.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+}
+
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Known").field("root", &self.authentic.root()).finish_non_exhaustive()
+    }
 }
 
 /// Genuine tokens under the SHA-256 of their text.
@@ -38,7 +63,7 @@ pub(super) struct Known {
 /// *Shape*: only tokens that verified are remembered, so that a flood of bad ones drives nobody
 /// out. Revocation is no part of it: [`Authentic::admit`] is asked on every call. An entry ends
 /// with its token.
-pub(super) struct TokenCache(Cache<[u8; 32], Arc<Known>>);
+pub struct TokenCache(Cache<[u8; 32], Arc<Known>>);
 
 struct WithToken;
 
@@ -55,7 +80,7 @@ impl Expiry<[u8; 32], Arc<Known>> for WithToken {
 
 impl TokenCache {
     /// A cache of about so many bytes.
-    pub(super) fn new(bytes_max: u64) -> Self {
+    pub fn new(bytes_max: u64) -> Self {
         let weigh = |_: &[u8; 32], known: &Arc<Known>| {
             let bytes = u32::try_from(known.authentic.token().as_bytes().len()).unwrap_or(u32::MAX);
             bytes.saturating_mul(WEIGHT.0).saturating_add(WEIGHT.1)
@@ -67,7 +92,7 @@ impl TokenCache {
     /// The genuine token with this text.
     ///
     /// *Errors*: a reason of decoding, verifying or compiling the token.
-    pub(super) fn find(
+    pub fn find(
         &self,
         text: &str,
         trust: &Arc<Trust>,

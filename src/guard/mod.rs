@@ -66,5 +66,6 @@ mod tests;
 
 pub use allowed::Allowed;
 pub use builder::{GuardBuilder, GuardError};
+pub use cache::{Known, TokenCache, Trust};
 pub use layer::{Guard, Guarded};
 pub use tools::{RouteError, ToolCall, ToolMap};
