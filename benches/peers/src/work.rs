@@ -1,8 +1,8 @@
 //! The work: one grant with two constraints, narrowed at each hop, and one request.
 //!
-//! The request comes to 16 facts, all of which somebody asks for or could: `call`, `time`,
-//! `weekday`, `minute_of_day`, `audience`, `depth`, two `label`, `method`, `path`, `arg_names`, and
-//! of the arguments `arg` of `currency`, `charge`, `note` and `amount`, and `number` of `amount`.
+//! The request comes to 16 facts: `call`, `time`, `weekday`, `minute_of_day`, `audience`, `depth`,
+//! two of `label`, `method`, `path`, `arg_names`, `arg` of `currency`, `charge`, `note` and `amount`,
+//! and `number` of `amount`. Token or policy ask for all but `arg` of `amount`, which comes along.
 //! The gateway's policy has eight parts: seven refusals that do not match and one permission.
 
 /// Delegation hops. A token of depth *d* carries *d* + 1 blocks, warrants or signatures.

@@ -30,13 +30,13 @@ const GROUPS: [Group; 3] = [
         ],
     ),
     (
-        "Only the token it was narrowed from was met: others start over",
+        "Only the token it was narrowed from was met before (the others start over)",
         &[(Subject::OursChild, "ours", "Hardtack")],
     ),
     (
         "Nothing was met before",
         &[
-            (Subject::JwtCold, "jwt", "JWT + Cedar, no hops"),
+            (Subject::JwtCold, "jwt", "JWT + Cedar, no chain"),
             (Subject::OursCold, "ours", "Hardtack"),
             (Subject::BiscuitCold, "biscuit", "biscuit-auth"),
             (Subject::WarrantWhole, "tenuo", "tenuo"),
@@ -59,6 +59,7 @@ pub fn picture(report: &Report) -> String {
     for (head, bars) in GROUPS {
         svg.text((24.0, y + HEAD / 2.0), Anchor::Start, "strong", head);
         y += HEAD;
+        let axis_top = y - 3.0;
         for (subject, class, name) in bars {
             let value = report.median(*subject, DEPTH);
             let width = (RIGHT - LEFT) * value / most;
@@ -69,9 +70,8 @@ pub fn picture(report: &Report) -> String {
             svg.text((LEFT + width + 9.0, middle), Anchor::Start, strong, &micros(value));
             y += STEP;
         }
+        svg.line("axis", (LEFT, axis_top), (LEFT, y - STEP + BAR + 3.0));
         y += GAP;
     }
-    let bottom = svg.size().1 - 24.0;
-    svg.line("axis", (LEFT, TOP + HEAD - 4.0), (LEFT, bottom));
     svg.finish()
 }

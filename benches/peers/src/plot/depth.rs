@@ -20,10 +20,10 @@ const LINES: [(Subject, &str, &str); 10] = [
     (Subject::BiscuitCold, "biscuit", "biscuit-auth, never met"),
     (Subject::FloorSignatures, "floor", "the signatures alone"),
     (Subject::BiscuitWarm, "biscuit dashed", "biscuit-auth, met before"),
-    (Subject::JwtCold, "jwt", "JWT + Cedar, never met"),
+    (Subject::JwtCold, "jwt", "JWT + Cedar, no chain"),
     (Subject::WarrantRemembered, "tenuo dashed", "tenuo, chain remembered"),
     (Subject::OursChild, "ours thick", "Hardtack, parent met"),
-    (Subject::CedarWarm, "jwt dashed", "Cedar, met before"),
+    (Subject::CedarWarm, "jwt dashed", "Cedar, claims kept"),
     (Subject::OursWarm, "ours thick dashed", "Hardtack, met before"),
 ];
 
@@ -40,7 +40,8 @@ pub fn picture(report: &Report) -> String {
             .iter()
             .filter_map(|depth| Some((x(*depth), scale.y(report.time(subject, *depth)?.median))))
             .collect();
-        svg.curve(class, &points);
+        // What knows no depth was measured once, not at each.
+        svg.curve(class, &points, subject.has_depth());
         let value = micros(report.median(subject, DEPTH_MAX));
         let end = points.last().map_or(BOTTOM, |(_, y)| *y);
         labels.push((end, class, format!("{name}: {value}")));
@@ -85,8 +86,7 @@ impl Scale {
     }
 
     fn draw(&self, svg: &mut Svg) {
-        let about =
-            "microseconds a request, logarithmic; numbers at the right are those at 10 hops";
+        let about = "microseconds a request, logarithmic, with the value at 10 hops; dashed: the gateway met the token before";
         svg.text((24.0, 58.0), Anchor::Start, "soft", about);
         for power in (self.from as i32)..=(self.to as i32) {
             for step in [1.0, 2.0, 5.0] {

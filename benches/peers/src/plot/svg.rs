@@ -22,6 +22,7 @@ text { font: 13px ui-sans-serif, system-ui, Helvetica, Arial, sans-serif; fill: 
 .jwt { stroke: #1a7f4b; fill: #1a7f4b }
 .floor { stroke: #818b98; fill: #818b98 }
 path.line { fill: none }
+circle.ours, circle.biscuit, circle.tenuo, circle.jwt, circle.floor { stroke: none }
 text.ours, text.biscuit, text.tenuo, text.jwt, text.floor { stroke: none }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3 }
@@ -41,7 +42,6 @@ text.ours, text.biscuit, text.tenuo, text.jwt, text.floor { stroke: none }
 /// A picture in the making.
 pub struct Svg {
     body: String,
-    size: (f64, f64),
 }
 
 /// Where a text hangs.
@@ -63,7 +63,7 @@ impl Svg {
              aria-labelledby=\"t d\">\n<title id=\"t\">{title}</title>\n<desc id=\"d\">{shows}</desc>\n\
              <style>{STYLE}</style>\n"
         );
-        let mut svg = Self { body, size: (width, height) };
+        let mut svg = Self { body };
         svg.put(format_args!(
             "<rect class=\"ground\" x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"8\"/>",
             width - 1.0,
@@ -75,11 +75,6 @@ impl Svg {
 
     fn put(&mut self, element: impl Display) {
         let _ = writeln!(self.body, "{element}");
-    }
-
-    /// How wide and high it is.
-    pub fn size(&self) -> (f64, f64) {
-        self.size
     }
 
     /// A text whose middle line is at a height.
@@ -103,13 +98,13 @@ impl Svg {
         ));
     }
 
-    /// A line through points, with a dot at each.
-    pub fn curve(&mut self, class: &str, points: &[(f64, f64)]) {
+    /// A line through points, with a dot at each if so said.
+    pub fn curve(&mut self, class: &str, points: &[(f64, f64)], dots: bool) {
         let through: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
         self.put(format_args!("<path class=\"line {class}\" d=\"M{}\"/>", through.join("L")));
-        for (x, y) in points {
+        for (x, y) in points.iter().filter(|_| dots) {
             self.put(format_args!(
-                "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.4\"/>"
+                "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"/>"
             ));
         }
     }
