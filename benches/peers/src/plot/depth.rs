@@ -8,7 +8,7 @@ use crate::work::{DEPTH_MAX, DEPTHS};
 const SIZE: (f64, f64) = (960.0, 560.0);
 const LEFT: f64 = 70.0;
 const RIGHT: f64 = 690.0;
-const TOP: f64 = 84.0;
+const TOP: f64 = 96.0;
 const BOTTOM: f64 = 500.0;
 
 /// The least distance between two labels.
@@ -86,7 +86,8 @@ impl Scale {
     }
 
     fn draw(&self, svg: &mut Svg) {
-        let about = "microseconds a request, logarithmic, with the value at 10 hops; dashed: the gateway met the token before";
+        let about =
+            "microseconds, logarithmic, with the value at 10 hops; dashed: token met before";
         svg.text((24.0, 58.0), Anchor::Start, "soft", about);
         for power in (self.from as i32)..=(self.to as i32) {
             for step in [1.0, 2.0, 5.0] {
