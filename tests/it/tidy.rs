@@ -224,7 +224,7 @@ fn the_core_knows_no_network_clock_or_environment() {
 #[test]
 fn files_are_short() {
     let long = |source: &Source| source.text.lines().count() > LINES_MAX;
-    let all = sources("src").into_iter().chain(sources("tests"));
+    let all = ["src", "tests", "benches/peers/src"].into_iter().flat_map(sources);
     let faults: Vec<String> = all
         .filter(long)
         .map(|source| format!("{}: more than {LINES_MAX} lines", source.path))

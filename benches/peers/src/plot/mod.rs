@@ -1,0 +1,5 @@
+//! The pictures.
+
+pub mod cache;
+pub mod depth;
+mod svg;
