@@ -44,3 +44,4 @@ mod properties;
 mod record;
 mod support;
 mod tidy;
+mod worst;
