@@ -63,3 +63,45 @@ impl Test {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Args, JsonProfile, Timestamp, limits};
+    use crate::vocabulary::grant::grants_from_json;
+
+    fn work(constraint: &str, value: &str) -> usize {
+        let json = format!(r#"{{"tool": "s/t", "args": {{"a": {constraint}}}}}"#);
+        let request = Request {
+            tool: "s/t".parse().unwrap(),
+            args: Args::parse(format!(r#"{{"a": {value}}}"#), JsonProfile::Interoperable).unwrap(),
+            labels: Default::default(),
+            audience: "gw".to_owned(),
+            time: Timestamp::from_secs(0),
+            http: None,
+        };
+        let all = usize::MAX / 2;
+        let mut left = Work::new(all);
+        let grant = grants_from_json(json.as_bytes()).unwrap().swap_remove(0);
+        grant.take_work(&request, &mut left).map_or(usize::MAX, |()| all - left.left())
+    }
+
+    #[test]
+    fn what_is_dearer_takes_more() {
+        let (short, long) = (r#""ab""#, format!(r#""{}""#, "ab".repeat(1000)));
+        for constraint in [
+            r#"{"matches": "(a?b?){20}y"}"#,
+            r#"{"contains": "y"}"#,
+            r#"{"under": "/d"}"#,
+            r#"{"eq": "y", "ignore_case": true}"#,
+        ] {
+            assert!(work(constraint, &long) > 1_500 + work(constraint, short), "{constraint}");
+        }
+        let list = |count: usize| format!("[{}]", vec!["1"; count].join(","));
+        let each = r#"{"each": {"one_of": [1, 2]}}"#;
+        assert!(work(each, &list(1000)) > 60 * 1000);
+        assert!(work(r#"{"matches": "a{200}"}"#, short) < limits::EXPLAINED_WORK_MAX);
+        // Too large to say.
+        assert_eq!(work(r#"{"matches": "(a?b?){100}y"}"#, short), usize::MAX);
+    }
+}

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use hardtack::decide::Policy;
 
-use self::measure::Cost;
+use self::measure::{Attack, Cost};
 
 #[test]
 fn every_attack_has_its_answer() {
@@ -27,6 +27,20 @@ fn every_attack_has_its_answer() {
     };
     let wrong: Vec<String> = cases::cases().into_iter().filter_map(wrong).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What a refusal says is worked out after the decision, so it has a budget of its own.
+#[test]
+fn a_refusal_that_is_dear_to_explain_is_only_named() {
+    let policy = Policy::standard().unwrap();
+    let block = "check if call(\"crm\", \"get\"), number(\"b\", $b), $b <= 1, arg(\"a\", $a), \
+        $a.type() == \"string\" && $a.matches(\"\\\\A(?:.*(?:a?b?){20}y)\\\\z\");";
+    for (length, explained) in [(1, true), (100_000, false)] {
+        let args = format!("{{\"a\":\"{}\",\"b\":7}}", "a".repeat(length));
+        let decision = measure::outcome(&Attack { blocks: vec![block.to_owned()], args }, &policy);
+        let reason = &decision.reasons()[0];
+        assert_eq!((reason.code.as_str(), reason.hint.is_some()), ("check-failed", explained));
+    }
 }
 
 #[test]
