@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use std::fmt::{self, Write};
 
-use biscuit_auth::builder::{Check, CheckKind};
+use biscuit_auth::builder::{Check, CheckKind, Rule};
 
-use crate::model::{Block, Code, Json, Number, Reason, Request};
+use crate::model::{Block, Code, Json, Number, Reason, Request, Work, limits};
 use crate::vocabulary::grant::{ArgPath, Found, Mismatch, Place, Test};
 use crate::vocabulary::{Bearing, Grant, print, read};
 
@@ -32,24 +32,39 @@ pub(super) fn failed(check: &Check, code: Code, bearing: &Bearing, request: &Req
             format!("depth({})", bearing.depth),
         ),
         _ => {
-            let nearest = nearest(&alternatives(check), request);
+            let nearest = nearest(&alternatives(check, request), request);
             Reason { source, ..mismatch(code, "a check of the token", nearest, request) }
         }
     }
 }
 
 /// The alternatives of a check that are grants; meeting any one of them is enough.
-fn alternatives(check: &Check) -> Vec<Grant> {
+fn alternatives(check: &Check, request: &Request) -> Vec<Grant> {
     match check.kind {
-        CheckKind::One => check.queries.iter().filter_map(read::query).collect(),
+        CheckKind::One => affordable(&check.queries, request),
         CheckKind::All | CheckKind::Reject => Vec::new(),
     }
+}
+
+/// The grants among some queries, up to where reading them and holding the request against them
+/// takes more work than an explanation may.
+fn affordable<'a>(queries: impl IntoIterator<Item = &'a Rule>, request: &Request) -> Vec<Grant> {
+    let mut work = Work::new(limits::EXPLAINED_WORK_MAX);
+    let read = |query| {
+        read::take_work(query, &mut work)?;
+        let grant = read::query(query);
+        if let Some(grant) = &grant {
+            grant.take_work(request, &mut work)?;
+        }
+        Some(grant)
+    };
+    queries.into_iter().map_while(read).flatten().collect()
 }
 
 /// The reason of a call that no grant of block 0 covers.
 pub(super) fn not_granted(blocks: &[Arc<Block>], request: &Request) -> Reason {
     let rules = blocks.first().map(|block| block.rules.as_slice()).unwrap_or_default();
-    let grants: Vec<Grant> = rules.iter().filter_map(read::query).collect();
+    let grants = affordable(rules, request);
     let who = format!("the grant for `{}`", request.tool);
     mismatch(Code::NotGranted, &who, nearest(&grants, request), request)
 }

@@ -30,16 +30,19 @@ pub const NESTING_MAX: usize = 8;
 pub const COLLECTION_MAX: usize = 1024;
 /// Longest regular expression or glob, in bytes.
 pub const REGEX_BYTES_MAX: usize = 256;
-/// Largest compiled regular expression, in bytes; a dozen characters can ask for megabytes.
+/// Largest compiled regular expression, in bytes: a dozen characters can ask for megabytes.
 pub const REGEX_COMPILED_BYTES_MAX: usize = 32 * 1024;
-/// Regular expressions in one token: each is compiled once, which takes some tenths of a
-/// millisecond at worst.
+/// Regular expressions in one token.
 pub const TOKEN_REGEXES_MAX: usize = 8;
-/// Unicode classes in the regular expressions of one token; one that ignores case counts as
-/// [`REGEX_CASELESS_WEIGHT`]. They are worked out before the compiled size is known: 4 KiB of
+/// Work that compiling all regular expressions of one token may take, in bytes of what they compile
+/// to; a byte takes some 5 ns, so all of it 0.3 ms. The policy may take as much again.
+pub const TOKEN_REGEX_WORK_MAX: usize = 64 * 1024;
+/// What each byte of a regular expression counts for: it is parsed before its size is known.
+pub const REGEX_BYTE_WORK: usize = 64;
+/// What each Unicode class counts for: it is worked out before the size is known. 4 KiB of
 /// `(?i)[\pL\pL…]` took a second.
-pub const TOKEN_REGEX_CLASSES_MAX: usize = 64;
-/// How many classes one class costs where case is ignored: every letter is looked up.
+pub const REGEX_CLASS_WORK: usize = 1536;
+/// How many classes one class counts for where case is ignored: every letter is looked up.
 pub const REGEX_CASELESS_WEIGHT: usize = 16;
 /// Bytes of text and values in all blocks of a token, counted wherever a symbol is used: a long
 /// symbol that is named a thousand times takes a thousand copies.
@@ -63,17 +66,26 @@ pub const ORACLE_VALUE_BYTES_MAX: usize = 4096;
 /// Longest string matched against a glob, in bytes: matching costs pattern times value.
 pub const GLOB_VALUE_BYTES_MAX: usize = 1024;
 /// Work all oracles of one decision may do, in bytes of the values they parse; a glob counts each
-/// byte once for every four bytes of its pattern. A token may ask hundreds of questions.
-pub const ORACLE_WORK_MAX: usize = 64 * 1024;
+/// byte once for every four bytes of its pattern. A token may ask hundreds of questions. All of it
+/// takes some 0.6 ms.
+pub const ORACLE_WORK_MAX: usize = 48 * 1024;
 
 /// Work that making the facts of one call may take, in bytes copied, scanned or compared; every
 /// place that a pattern leads to counts as [`FACT_PLACE_WORK`]. A token may ask for every argument,
-/// each with its whole path, and hundreds of times for the same array.
-pub const FACT_WORK_MAX: usize = 4 * 1024 * 1024;
+/// each with its whole path, and hundreds of times for the same array. All of it takes some 0.7 ms.
+pub const FACT_WORK_MAX: usize = 3 * 1024 * 1024;
+/// What a byte counts for where text beyond ASCII is brought to lower case.
+pub const LOWER_WORK: usize = 128;
 /// What one place in the arguments counts for, in bytes.
 pub const FACT_PLACE_WORK: usize = 64;
 /// Failed checks of one call that are explained in the language of grants; the others are named.
-pub const EXPLAINED_MAX: usize = 4;
+pub const EXPLAINED_MAX: usize = 2;
+/// Work that explaining one reason may take, in bytes of text that are looked at; a byte takes some
+/// 5 ns, so all of it 0.15 ms. The caller chose the arguments, and a holder the grants that they are
+/// held against.
+pub const EXPLAINED_WORK_MAX: usize = 32 * 1024;
+/// Work that compiling one regular expression may take to be part of an explanation.
+pub const EXPLAINED_REGEX_WORK: usize = 8 * 1024;
 
 /// Steps one evaluation may take: a join probe, an operation or 64 bytes of text are one step.
 pub const EVALUATION_STEPS_MAX: u64 = 20_000;

@@ -13,13 +13,15 @@ mod request;
 mod revocation;
 mod timestamp;
 mod tool;
+mod work;
 
 pub use block::Block;
 pub use clock::{Clock, ManualClock};
 pub use json::{Json, JsonError, JsonProfile, Number};
 pub use reason::{Code, Reason};
-pub(crate) use regex::regex_classes;
+pub(crate) use regex::{Regex, RegexError, RegexScratch, RegexWork, is_regex};
 pub use request::{Args, Request, RequestError};
 pub use revocation::{Key16, RevocationId};
 pub use timestamp::{Timestamp, TimestampError};
 pub use tool::{Tool, ToolError, ToolPattern};
+pub(crate) use work::Work;

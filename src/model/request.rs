@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
@@ -10,10 +11,18 @@ use super::{Json, JsonError, JsonProfile, Timestamp, Tool};
 /// leaves. What is judged is what [`Args::bytes`] gives, so those are the bytes to forward.
 ///
 /// *Source*: RFC 7493 (I-JSON).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Args {
     bytes: Vec<u8>,
     value: Json,
+    /// Made once: a record names it, and a token may ask for it.
+    digest: OnceLock<[u8; 32]>,
+}
+
+impl PartialEq for Args {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
 }
 
 /// Why arguments cannot be judged.
@@ -34,14 +43,15 @@ impl Args {
     pub fn parse(bytes: impl Into<Vec<u8>>, profile: JsonProfile) -> Result<Self, RequestError> {
         let bytes = bytes.into();
         match Json::parse(&bytes, profile)? {
-            value @ Json::Object(_) => Ok(Self { bytes, value }),
+            value @ Json::Object(_) => Ok(Self { bytes, value, digest: OnceLock::new() }),
             _ => Err(RequestError::NotAnObject),
         }
     }
 
     /// No arguments: `{}`.
     pub fn none() -> Self {
-        Self { bytes: b"{}".to_vec(), value: Json::Object(Vec::new()) }
+        let value = Json::Object(Vec::new());
+        Self { bytes: b"{}".to_vec(), value, digest: OnceLock::new() }
     }
 
     /// The bytes that were judged.
@@ -56,7 +66,7 @@ impl Args {
 
     /// SHA-256 of the arguments' RFC 8785 canonical form.
     pub fn digest(&self) -> [u8; 32] {
-        Sha256::digest(self.value.canonical()).into()
+        *self.digest.get_or_init(|| Sha256::digest(self.value.canonical()).into())
     }
 }
 

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use biscuit_auth::builder::{Binary, Op, Term};
 
 use super::shape::{Result, complex};
-use crate::model::{Block, limits, regex_classes};
+use crate::model::{Block, RegexWork, limits};
 
 /// What the regular expressions of a token come to so far.
 #[derive(Default)]
 struct Seen<'a> {
     texts: BTreeSet<&'a str>,
-    classes: usize,
+    work: RegexWork,
 }
 
-/// Bounds the regular expressions of the whole token: how many, how long, and how many
-/// classes. One that is not a constant would have to be compiled for every value it meets.
+/// Bounds the regular expressions of the whole token: how many, and what reading them costs. One
+/// that is not a constant would have to be compiled for every value it meets.
 pub(super) fn bounded(blocks: &[Arc<Block>]) -> Result<()> {
     let mut seen = Seen::default();
     for (index, block) in blocks.iter().enumerate() {
@@ -49,16 +49,12 @@ fn bounded_in<'a>(index: usize, ops: &'a [Op], seen: &mut Seen<'a>) -> Result<()
 }
 
 fn bounded_one<'a>(index: usize, text: &'a str, seen: &mut Seen<'a>) -> Result<()> {
-    let is_new = seen.texts.insert(text);
-    if text.len() > limits::REGEX_BYTES_MAX || seen.texts.len() > limits::TOKEN_REGEXES_MAX {
-        return complex(index, "has too many regular expressions, or one that is too long");
-    }
-    if !is_new {
+    if !seen.texts.insert(text) {
         return Ok(());
     }
-    seen.classes += regex_classes(text);
-    if seen.classes > limits::TOKEN_REGEX_CLASSES_MAX {
-        return complex(index, "has regular expressions with too many classes");
+    let count = seen.texts.len();
+    if count > limits::TOKEN_REGEXES_MAX || seen.work.take_reading(text).is_err() {
+        return complex(index, "has too many regular expressions, or too long ones");
     }
     // Compiled by the engine, once the token is genuine: a stranger must not make a verifier work.
     Ok(())

@@ -148,6 +148,8 @@ fn operations(index: usize, ops: &[Op], depth: usize) -> Result<usize> {
                 _ => return malformed(index, "has an expression that does not add up"),
             },
             Op::Binary(binary) => match (stack.pop(), stack.pop()) {
+                // The one operation that has its closure on the left.
+                (Some(false), Some(true)) if *binary == Binary::TryOr => false,
                 (Some(closure), Some(false)) if closure == takes_closure(binary) => false,
                 _ => return malformed(index, "has an expression that does not add up"),
             },
@@ -161,8 +163,8 @@ fn operations(index: usize, ops: &[Op], depth: usize) -> Result<usize> {
 }
 
 fn takes_closure(binary: &Binary) -> bool {
-    use Binary::{All, Any, LazyAnd, LazyOr, TryOr};
-    matches!(binary, All | Any | LazyAnd | LazyOr | TryOr)
+    use Binary::{All, Any, LazyAnd, LazyOr};
+    matches!(binary, All | Any | LazyAnd | LazyOr)
 }
 
 fn bound_variables(rule: &Rule) -> BTreeSet<&str> {

@@ -13,11 +13,12 @@ use super::needs::Needs;
 use super::oracle::time_range;
 use super::pattern::Pattern;
 use super::sink::{FactSink, TermRef, owned};
-use crate::model::{Json, Number, Request, limits};
+use crate::model::{Json, Number, Request, Work, limits};
 
 const ARG: WordId = WordId::of("arg", 2);
 const NUMBER: WordId = WordId::of("number", 2);
 const ARG_NAMES: WordId = WordId::of("arg_names", 1);
+const ARG_LOWER: WordId = WordId::of("arg_lower", 2);
 const ARGS_DIGEST: WordId = WordId::of("args_digest", 1);
 
 /// Bytes of a path that a thread keeps room for.
@@ -42,19 +43,9 @@ pub struct Bearing {
 #[error("the token's questions about the arguments take more work than a decision may")]
 pub struct TooMuchWork;
 
-/// The work that making facts may still take.
-struct Work(usize);
-
-impl Work {
-    fn take(&mut self, bytes: usize) -> Result<(), TooMuchWork> {
-        self.0 = self.0.checked_sub(bytes).ok_or(TooMuchWork)?;
-        Ok(())
-    }
-
-    /// Takes what these values cost to be looked at or copied.
-    fn take_values(&mut self, values: &[&Json]) -> Result<(), TooMuchWork> {
-        values.iter().try_for_each(|value| self.take(size(value)))
-    }
+/// Takes from the work that making facts may still do.
+fn take(work: &mut Work, bytes: usize) -> Result<(), TooMuchWork> {
+    work.take(bytes).ok_or(TooMuchWork)
 }
 
 /// What a value costs to be copied, in bytes. Nested ones are visited one by one.
@@ -70,6 +61,16 @@ fn size(value: &Json) -> usize {
         Json::Null | Json::Bool(_) | Json::Number(_) => 0,
     };
     limits::FACT_PLACE_WORK + inside
+}
+
+/// What a relation of a value costs, in bytes. Lower case beyond ASCII is worked out letter by letter,
+/// and in more than one form.
+fn measuring(word: WordId, value: &Json) -> usize {
+    let lowered = match value {
+        Json::String(text) if word == ARG_LOWER && !text.is_ascii() => text.len(),
+        _ => 0,
+    };
+    size(value) + limits::LOWER_WORK * lowered
 }
 
 fn text_len(value: &Json) -> usize {
@@ -111,11 +112,13 @@ pub fn facts_into(
     if needs.words().contains(ARG_NAMES) {
         with_names(&[args], |names| sink.fact(ARG_NAMES, &[TermRef::TextSet(names)]));
     }
-    let mut work = Work(limits::FACT_WORK_MAX);
+    let mut work = Work::new(limits::FACT_WORK_MAX);
     plain(args, needs, &mut work, sink)?;
     for ((word, text), pattern) in &needs.at {
         let values = values(pattern, args);
-        work.take_values(values.as_deref().unwrap_or_default())?;
+        for value in values.iter().flatten() {
+            take(&mut work, measuring(*word, value))?;
+        }
         located(*word, text, pattern, values.as_deref(), args, sink);
     }
     answers(args, needs, &mut work, sink)
@@ -162,11 +165,11 @@ fn plain(
     room.clear();
     let visited = walk(args, &mut room, true, &mut |path, value| {
         // Looking a path up compares no more of it than the longest one asked for has.
-        work.take(path.len().min(needs.longest) / 16)?;
+        take(work, path.len().min(needs.longest) / 16)?;
         if !needs.every_path && !needs.paths.contains(path) {
             return Ok(());
         }
-        work.take(2 * path.len() + size(value))?;
+        take(work, 2 * path.len() + size(value))?;
         if needs.words().contains(ARG) {
             with_term(value, |term| sink.fact(ARG, &[TermRef::Str(path), term]));
         }
@@ -191,7 +194,7 @@ fn answers(
     let mut work = 0;
     for (need, pattern) in &needs.oracles {
         let Some(values) = values(pattern, args) else { continue };
-        looking.take(values.len() * limits::FACT_PLACE_WORK)?;
+        take(looking, values.len() * limits::FACT_PLACE_WORK)?;
         let texts: Option<SmallVec<[&str; 4]>> = values.into_iter().map(text).collect();
         let Some(texts) = texts else { continue };
         let constants = need.constants();

@@ -1,4 +1,14 @@
 //! The engine agrees with biscuit-auth on random programs, apart from what is listed here.
+//!
+//! | where biscuit-auth 6.0 goes another way | test |
+//! | --- | --- |
+//! | `reject if A or B` rejects only when both match | `reject_or_differs_on_purpose` |
+//! | one binding fails, another settles the query: the answer depends on the order of hash tables | `an_error_wins_over_a_match` |
+//! | one element of a set of text, or entry of a map, fails in a closure, another settles it: the answer depends on the order of symbols | `a_closure_walks_text_in_content_order` |
+//!
+//! The random programs leave the first and the third out; the second is recognised when it comes.
+
+use std::collections::BTreeSet;
 
 use biscuit_auth::builder::{Algorithm, Fact};
 use biscuit_auth::{Biscuit, KeyPair};
@@ -7,15 +17,14 @@ use hardtack::model::Block;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::engine_programs::Generated;
+use crate::engine_programs::{FEATURES, Generated};
 use crate::engine_support::{
     Answer, STEPS, authorizer_of, blocks_of, engine, oracle, oracle_facts, policy_of,
 };
 
-/// Programs of the ordinary test.
-const PROGRAMS: u64 = 2_000;
-/// Programs of the long one.
-const PROGRAMS_LONG: u64 = 100_000;
+/// Programs that are compared, unless `HARDTACK_PROGRAMS` says otherwise:
+/// `HARDTACK_PROGRAMS=1000000 cargo test --release --test it random_programs_agree -- --nocapture`.
+const PROGRAMS: u64 = 20_000;
 /// How often Biscuit is asked where its answer depends on the order of its tables.
 const REPETITIONS: usize = 400;
 
@@ -31,6 +40,18 @@ struct Tally {
 }
 
 impl Tally {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            allowed: self.allowed + other.allowed,
+            denied: self.denied + other.denied,
+            unmatched: self.unmatched + other.unmatched,
+            failed_checks: self.failed_checks + other.failed_checks,
+            errors: self.errors + other.errors,
+            errors_that_win: self.errors_that_win + other.errors_that_win,
+            too_complex: self.too_complex + other.too_complex,
+        }
+    }
+
     fn add(&mut self, answer: &Answer) {
         match answer {
             Answer::Judged { policy, failed } => {
@@ -50,10 +71,12 @@ impl Tally {
 
 #[test]
 fn random_programs_agree() {
-    let tally = compare(0..PROGRAMS);
+    let programs = std::env::var("HARDTACK_PROGRAMS").ok();
+    let programs = programs.map_or(PROGRAMS, |count| count.parse().unwrap());
+    let tally = in_parallel(programs);
     println!("{tally:?}");
     // The comparison means something only while every outcome is common.
-    let least = (PROGRAMS / 50) as usize;
+    let least = (programs / 50) as usize;
     for count in [tally.allowed, tally.denied, tally.unmatched, tally.failed_checks, tally.errors] {
         assert!(count > least, "{tally:?}");
     }
@@ -99,10 +122,43 @@ fn an_error_wins_over_a_match() {
     assert_eq!(ours.outcome(), Answer::Error(String::new()));
 }
 
+/// Symbols are numbered as they come, so biscuit-auth walks `{"b", "a"}` in whatever order the texts
+/// were first written; here it is always the order of the texts.
 #[test]
-#[ignore = "takes minutes"]
-fn many_random_programs_agree() {
-    println!("{:?}", compare(PROGRAMS..PROGRAMS + PROGRAMS_LONG));
+fn a_closure_walks_text_in_content_order() {
+    let root = KeyPair::new_with_rng(Algorithm::Ed25519, &mut StdRng::seed_from_u64(1));
+    let policy = policy_of("allow if true;");
+    // Fails for "aa", settles on "bb": which comes first decides.
+    let check = r#"check if {"aa", "bb"}.any($p -> $p == "bb" || 1 / ($p.length() - 2) > 0)"#;
+    let answers = [r#"first("aa")"#, r#"first("bb")"#].map(|first| {
+        let token = Biscuit::builder().fact(first).unwrap().check(check).unwrap();
+        let token = token.build(&root).unwrap();
+        let theirs = oracle(&token, authorizer_of(&policy, &[])).outcome();
+        (theirs, engine(&blocks_of(&token), &policy, &[]).outcome())
+    });
+    let [(theirs, ours), (other, again)] = answers;
+    assert_ne!(theirs, other);
+    assert_eq!((&ours, &again), (&Answer::Error(String::new()), &ours));
+}
+
+#[test]
+fn random_programs_have_everything() {
+    let mut met = BTreeSet::new();
+    (0..2_000).for_each(|seed| met.extend(Generated::new(seed).features()));
+    let missing: Vec<_> = FEATURES.iter().filter(|name| !met.contains(**name)).collect();
+    assert!(missing.is_empty(), "{missing:?} never generated");
+}
+
+/// Compares so many programs, on all processors.
+fn in_parallel(programs: u64) -> Tally {
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    std::thread::scope(|scope| {
+        let of = |thread| programs * thread / threads..programs * (thread + 1) / threads;
+        let running: Vec<_> =
+            (0..threads).map(|thread| scope.spawn(move || compare(of(thread)))).collect();
+        let tallies = running.into_iter().map(|thread| thread.join().unwrap());
+        tallies.reduce(Tally::plus).unwrap_or_default()
+    })
 }
 
 fn compare(seeds: std::ops::Range<u64>) -> Tally {

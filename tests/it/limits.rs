@@ -67,6 +67,23 @@ fn counts_in_a_query() {
 }
 
 #[test]
+fn bytes_of_regular_expressions() {
+    let max = limits::TOKEN_REGEX_WORK_MAX / limits::REGEX_BYTE_WORK;
+    // As few as hold so many bytes; each of letters of its own.
+    let of = |bytes: usize| {
+        let lengths = (0..bytes).step_by(limits::REGEX_BYTES_MAX);
+        let lengths = lengths.map(|from| (bytes - from).min(limits::REGEX_BYTES_MAX));
+        let check = |(letter, length): (char, usize)| {
+            format!("check if \"x\".matches(\"{}\");", letter.to_string().repeat(length))
+        };
+        let bytes = appended(&token(GRANT), &('a'..).zip(lengths).map(check).collect::<String>());
+        UnverifiedToken::from_bytes(bytes).map(drop).map_err(|error| error.code.as_str())
+    };
+    assert_eq!((of(max - 1), of(max)), (Ok(()), Ok(())));
+    assert_eq!(of(max + 1), Err("token-too-complex"));
+}
+
+#[test]
 fn nesting() {
     around(limits::NESTING_MAX, "token-too-complex", |n| {
         format!("check if [] != {}1{};", "[".repeat(n), "]".repeat(n))

@@ -49,3 +49,4 @@ mod support;
 mod tidy;
 mod verification;
 mod wire_mutation;
+mod worst;

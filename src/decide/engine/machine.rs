@@ -1,3 +1,5 @@
+use crate::model::RegexScratch;
+
 use super::budget::{Budget, Stop};
 use super::code::{Binary, Instr, Unary};
 use super::heap::Heap;
@@ -29,6 +31,7 @@ pub(super) struct Machine {
     pub(super) cursors: Vec<Cursor>,
     stack: Vec<Value>,
     frames: Vec<Frame>,
+    regex: RegexScratch,
     /// Values computed by the expression at hand.
     pub(super) temporary: Heap,
 }
@@ -41,6 +44,7 @@ impl Default for Machine {
             cursors: Vec::new(),
             stack: Vec::new(),
             frames: Vec::new(),
+            regex: RegexScratch::default(),
             temporary: Heap::new(Class::Temporary),
         }
     }
@@ -153,7 +157,8 @@ impl Machine {
             Instr::Match(regex) => {
                 let Value::Str(text) = self.pop()? else { return Err(TYPE) };
                 let text = world.heaps(&self.temporary).text(text);
-                let matched = world.program.regexes.is_match(regex, text, &mut self.budget)?;
+                let (regexes, scratch) = (&world.program.regexes, &mut self.regex);
+                let matched = regexes.is_match(regex, text, scratch, &mut self.budget)?;
                 self.stack.push(Value::Bool(matched));
             }
             Instr::Lazy { settles, skip } => match self.pop()? {

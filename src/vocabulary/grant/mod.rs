@@ -14,6 +14,7 @@ mod print;
 mod regex;
 mod types;
 mod within;
+mod work;
 
 pub use parse::{GrantError, grants_from_json, grants_from_toml};
 pub use path::{ArgPath, Found, Place, Segment};
@@ -23,5 +24,5 @@ pub use within::{Beyond, within_any};
 
 pub(crate) use path::{escape, push_escaped};
 pub(crate) use permits::lower;
-pub(crate) use regex::{whole_match, whole_text};
+pub(crate) use regex::whole_text;
 pub(crate) use types::{NamesRule, Values, is_decimal, names_rules};

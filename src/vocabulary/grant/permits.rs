@@ -6,14 +6,12 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use regex::Regex;
-
 use super::path::{ArgPath, Found, Place, escape, names_of};
-use super::regex::whole_match;
+use super::regex::whole_text;
 use super::types::{
     Constraint, Grant, Micros, NamesRule, Scalar, Test, Values, is_decimal, names_rules,
 };
-use crate::model::{Json, Request};
+use crate::model::{Json, Regex, RegexScratch, RegexWork, Request, limits};
 use crate::vocabulary::oracle::time_range;
 
 /// Why a call is not one that a grant permits.
@@ -254,16 +252,41 @@ fn equal(scalar: &Scalar, value: &Json) -> bool {
         _ => false,
     }
 }
+
+/// What [`matches_whole`] costs; `None` where the expression is too large to be explained.
+pub(super) fn matching_work(regex: &str, text: &str) -> Option<usize> {
+    let weight = with_regex(regex, limits::EXPLAINED_REGEX_WORK, |regex, _| regex.weight())?;
+    Some(limits::EXPLAINED_REGEX_WORK + weight * text.len())
+}
+
 /// Whether a user's regular expression matches a whole text.
 fn matches_whole(regex: &str, text: &str) -> bool {
+    let matches = |regex: &Regex, scratch: &mut _| regex.is_match(text, scratch);
+    with_regex(regex, limits::TOKEN_REGEX_WORK_MAX, matches).unwrap_or(false)
+}
+
+/// Uses a user's regular expression, compiled within so much work; `None` where it does not
+/// compile.
+fn with_regex<T>(
+    regex: &str,
+    work: usize,
+    with: impl FnOnce(&Regex, &mut RegexScratch) -> T,
+) -> Option<T> {
+    type Known = Vec<(String, Regex)>;
     thread_local! {
-        /// Thousands of elements are held against one expression, one after the other.
-        static LAST: RefCell<Option<(String, Regex)>> = const { RefCell::new(None) };
+        /// Thousands of elements are held against the same few expressions.
+        static KNOWN: RefCell<(Known, RegexScratch)> = RefCell::default();
     }
-    LAST.with_borrow_mut(|last| {
-        if last.as_ref().is_none_or(|(of, _)| of != regex) {
-            *last = whole_match(regex).ok().map(|compiled| (regex.to_owned(), compiled));
+    KNOWN.with_borrow_mut(|(known, scratch)| {
+        if let Some((_, compiled)) = known.iter().find(|(of, _)| of == regex) {
+            return Some(with(compiled, scratch));
         }
-        last.as_ref().is_some_and(|(_, compiled)| compiled.is_match(text))
+        let compiled = RegexWork::new(work).compile(&whole_text(regex)).ok()?;
+        let used = with(&compiled, scratch);
+        if known.len() >= limits::TOKEN_REGEXES_MAX {
+            known.clear();
+        }
+        known.push((regex.to_owned(), compiled));
+        Some(used)
     })
 }

@@ -1,19 +1,12 @@
 //! Regular expressions in grants: RE2 syntax, matching a whole value.
 
-use regex::{Regex, RegexBuilder};
-
-use crate::model::{limits, regex_classes};
+use crate::model::{Regex, RegexError, RegexWork, limits};
 
 /// A user's regular expression as one that must match a whole text.
 ///
 /// *Errors*: a sentence fragment where it is too long, not valid by itself, or too large.
 pub(crate) fn whole_match(regex: &str) -> Result<Regex, String> {
-    let compile = |text: &str| {
-        RegexBuilder::new(text)
-            .size_limit(limits::REGEX_COMPILED_BYTES_MAX)
-            .dfa_size_limit(limits::REGEX_COMPILED_BYTES_MAX)
-            .build()
-    };
+    let compile = |text: &str| RegexWork::default().compile(text);
     let whole = whole_text(regex);
     if whole.len() > limits::REGEX_BYTES_MAX {
         return Err(format!(
@@ -21,17 +14,11 @@ pub(crate) fn whole_match(regex: &str) -> Result<Regex, String> {
             limits::REGEX_BYTES_MAX - WRAPPED
         ));
     }
-    if regex_classes(&whole) > limits::TOKEN_REGEX_CLASSES_MAX {
-        return Err("names more classes of characters than the limit allows".to_owned());
-    }
     // By itself first: `a)|(b` would otherwise escape the group that holds it together.
-    match compile(&ascii_classes(regex)).and_then(|_| compile(&whole)) {
-        Ok(regex) => Ok(regex),
-        Err(regex::Error::CompiledTooBig(_)) => {
-            Err("compiles to more than the limit allows".to_owned())
-        }
-        Err(_) => Err("is not a regular expression in RE2 syntax".to_owned()),
-    }
+    compile(&ascii_classes(regex)).and_then(|_| compile(&whole)).map_err(|error| match error {
+        RegexError::TooLarge => "compiles to more than the limit allows".to_owned(),
+        RegexError::Invalid => "is not a regular expression in RE2 syntax".to_owned(),
+    })
 }
 
 /// The bytes that [`whole_text`] adds.
@@ -81,6 +68,7 @@ fn ascii_classes(regex: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::RegexScratch;
 
     #[test]
     fn the_whole_value_must_match() {
@@ -100,7 +88,8 @@ mod tests {
             ("(?m)a$", "a\nb", false),
         ];
         for (regex, text, expected) in cases {
-            assert_eq!(whole_match(regex).unwrap().is_match(text), expected, "{regex} {text:?}");
+            let found = whole_match(regex).unwrap().is_match(text, &mut RegexScratch::default());
+            assert_eq!(found, expected, "{regex} {text:?}");
         }
     }
 

@@ -11,12 +11,13 @@ mod test;
 
 use std::collections::BTreeMap;
 
-use biscuit_auth::builder::{Check, CheckKind, Rule, Term};
+use biscuit_auth::builder::{Binary, Check, CheckKind, Op, Predicate, Rule, Term};
 
 use self::assemble::Nesting;
 use self::canonical::Canonical;
 use super::compile;
 use super::grant::Grant;
+use crate::model::{Work, limits};
 
 /// Reads the body of one query or rule as the grant that it was compiled from.
 ///
@@ -31,6 +32,41 @@ pub fn query(rule: &Rule) -> Option<Grant> {
         .into_iter()
         .filter_map(|nesting| assemble::grant(&parts, nesting))
         .find(|grant| compiles_to(grant, &wanted))
+}
+
+/// Takes what [`query`] may cost; `None` where so much is not left.
+pub(crate) fn take_work(rule: &Rule, work: &mut Work) -> Option<()> {
+    const PREDICATE: usize = 256;
+    let terms = |predicate: &Predicate| predicate.terms.iter().map(term_work).sum::<usize>();
+    rule.body.iter().try_for_each(|predicate| work.take(PREDICATE + terms(predicate)))?;
+    rule.expressions.iter().try_for_each(|expression| work.take(ops_work(&expression.ops)))
+}
+
+// Recursion is bounded by the limit on nesting of a token's closures.
+fn ops_work(ops: &[Op]) -> usize {
+    const OP: usize = 64;
+    let of = |(index, op): (usize, &Op)| match (op, ops.get(index + 1)) {
+        (Op::Value(Term::Str(regex)), Some(Op::Binary(Binary::Regex))) => {
+            regex.len() * limits::REGEX_BYTE_WORK
+        }
+        (Op::Value(term), _) => term_work(term),
+        (Op::Closure(_, body), _) => ops_work(body),
+        _ => 0,
+    };
+    ops.iter().enumerate().map(|op| OP + of(op)).sum()
+}
+
+fn term_work(term: &Term) -> usize {
+    const ELEMENT: usize = 32;
+    let each = |term| ELEMENT + term_work(term);
+    match term {
+        // Read, compiled again and compared.
+        Term::Str(text) => 4 * text.len(),
+        Term::Set(items) => items.iter().map(each).sum(),
+        Term::Array(items) => items.iter().map(each).sum(),
+        Term::Map(items) => items.values().map(each).sum(),
+        _ => 0,
+    }
 }
 
 /// Reads a check as the grants that it was compiled from, one for each query.

@@ -6,7 +6,7 @@ use rand::Rng;
 use super::Kind::{Any, Array, Bool, Bytes, Date, Int, Ints, Map, Str, Strs};
 use super::{KINDS, Kind, PATTERNS, Scoped, Writer};
 
-impl Writer {
+impl<R: Rng> Writer<R> {
     pub(super) fn expression(&mut self, kind: Kind, depth: usize, scope: &Scoped) -> Vec<Op> {
         // Now and then a value of another type, so that faults are met.
         let kind = if self.chance(1) { self.pick(&KINDS) } else { kind };

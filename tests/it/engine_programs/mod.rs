@@ -1,6 +1,9 @@
 //! Random programs: tokens of several blocks, first- and third-party, and an authorizer side.
 
 mod expressions;
+mod features;
+
+pub(crate) use features::FEATURES;
 
 use std::collections::BTreeSet;
 
@@ -31,14 +34,19 @@ pub(crate) struct Generated {
 impl Generated {
     /// The program of one seed.
     pub(crate) fn new(seed: u64) -> Self {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let keys = (0..4).map(|_| KeyPair::new_with_rng(Algorithm::Ed25519, &mut rng)).collect();
+        Self::of(StdRng::seed_from_u64(seed))
+    }
+
+    /// The program that random numbers lead to, wherever they come from.
+    pub(crate) fn of(rng: impl Rng) -> Self {
+        let mut own = StdRng::seed_from_u64(1);
+        let keys = (0..4).map(|_| KeyPair::new_with_rng(Algorithm::Ed25519, &mut own)).collect();
         let mut writer = Writer { rng, keys, closures: 0 };
         let count = writer.rng.gen_range(1..=5);
         let blocks = (0..count).map(|index| writer.block(index)).collect();
         let policy = writer.policy();
         let facts = writer.facts(3..=12);
-        Self { blocks, keys: writer.keys, policy, facts, rng: writer.rng }
+        Self { blocks, keys: writer.keys, policy, facts, rng: own }
     }
 
     /// The token that Biscuit makes of the blocks, read back from its bytes.
@@ -166,13 +174,13 @@ const PATTERNS: [&str; 6] = ["a", "^a.?$", "[a-c]+", "b+$|read", "^$", "é"];
 /// Variables of a body, and of the closures around an expression.
 type Scoped = Vec<(String, Kind)>;
 
-struct Writer {
-    rng: StdRng,
+struct Writer<R> {
+    rng: R,
     keys: Vec<KeyPair>,
     closures: usize,
 }
 
-impl Writer {
+impl<R: Rng> Writer<R> {
     fn chance(&mut self, percent: u32) -> bool {
         self.rng.gen_range(0..100) < percent
     }

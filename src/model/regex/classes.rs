@@ -1,12 +1,12 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-use super::limits;
+use crate::model::limits;
 
 /// How many classes of Unicode characters a regular expression names, those that ignore case
 /// weighed: escapes such as `\w`, ranges beyond ASCII, and brackets within brackets. Counts too
 /// many where it is in doubt.
-pub(crate) fn regex_classes(text: &str) -> usize {
+pub(super) fn classes(text: &str) -> usize {
     let mut chars = text.chars().peekable();
     let (mut count, mut depth, mut previous) = (0usize, 0usize, ' ');
     while let Some(c) = chars.next() {
@@ -69,7 +69,7 @@ mod tests {
             (r"\[\[\[", 0),
         ];
         for (text, expected) in cases {
-            assert_eq!(regex_classes(text), expected, "{text}");
+            assert_eq!(classes(text), expected, "{text}");
         }
     }
 }
