@@ -57,17 +57,17 @@ pub(super) struct Code {
 }
 
 impl Code {
-    /// A copy with room for what an ordinary block adds.
-    pub(super) fn roomy(&self) -> Self {
+    /// A copy with room for what so many ordinary blocks add.
+    pub(super) fn roomy(&self, blocks: usize) -> Self {
         Self {
-            instrs: roomy(&self.instrs, 32),
-            filters: roomy(&self.filters, 8),
-            patterns: roomy(&self.patterns, 24),
-            atoms: roomy(&self.atoms, 12),
-            queries: roomy(&self.queries, 4),
+            instrs: roomy(&self.instrs, 32 * blocks),
+            filters: roomy(&self.filters, 8 * blocks),
+            patterns: roomy(&self.patterns, 24 * blocks),
+            atoms: roomy(&self.atoms, 12 * blocks),
+            queries: roomy(&self.queries, 4 * blocks),
             heads: self.heads.clone(),
             rules: self.rules.clone(),
-            checks: roomy(&self.checks, 4),
+            checks: roomy(&self.checks, 4 * blocks),
             policies: self.policies.clone(),
         }
     }

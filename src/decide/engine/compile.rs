@@ -64,7 +64,7 @@ impl Program {
     /// As [`Program::compile`].
     pub fn extended<B: Borrow<Block>>(&self, blocks: &[B]) -> Result<Option<Self>, CompileError> {
         match self.signers.clone().with(blocks, self.blocks) {
-            Some(signers) => Compiler::from(self, signers).blocks(blocks).map(Some),
+            Some(signers) => Compiler::from(self, signers, blocks.len()).blocks(blocks).map(Some),
             None => Ok(None),
         }
     }
@@ -114,15 +114,16 @@ impl<'s> Compiler<'s> {
         }
     }
 
-    fn from(program: &Program, signers: Signers) -> Self {
+    /// Begins with what a program holds; so many blocks are to come.
+    fn from(program: &Program, signers: Signers, blocks: usize) -> Self {
         Self {
-            constants: program.constants.roomy(),
+            constants: program.constants.roomy(blocks),
             regexes: Arc::clone(&program.regexes),
             predicates: program.predicates.clone(),
             stated: program.stated.clone(),
             signers,
             policy: Arc::clone(&program.policy),
-            code: program.token.roomy(),
+            code: program.token.roomy(blocks),
             order: Some(program.order.clone()),
             blocks: program.blocks,
             origin: Origin::Policy,

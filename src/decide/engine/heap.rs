@@ -25,18 +25,18 @@ impl Heap {
         Self { class, ..Self::default() }
     }
 
-    /// A copy with room for what an ordinary block adds.
-    pub(super) fn roomy(&self) -> Self {
-        let mut text = String::with_capacity(self.text.len() + 128);
+    /// A copy with room for what so many ordinary blocks add.
+    pub(super) fn roomy(&self, blocks: usize) -> Self {
+        let mut text = String::with_capacity(self.text.len() + 128 * blocks);
         text.push_str(&self.text);
         Self {
             class: self.class,
             text,
-            texts: roomy(&self.texts, 12),
+            texts: roomy(&self.texts, 12 * blocks),
             bytes: self.bytes.clone(),
             blobs: self.blobs.clone(),
-            items: roomy(&self.items, 12),
-            lists: roomy(&self.lists, 4),
+            items: roomy(&self.items, 12 * blocks),
+            lists: roomy(&self.lists, 4 * blocks),
         }
     }
 

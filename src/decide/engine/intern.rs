@@ -43,10 +43,10 @@ impl Constants {
         }
     }
 
-    /// A copy with room for what an ordinary block adds.
-    pub(super) fn roomy(&self) -> Self {
+    /// A copy with room for what so many ordinary blocks add.
+    pub(super) fn roomy(&self, blocks: usize) -> Self {
         Self {
-            heap: self.heap.roomy(),
+            heap: self.heap.roomy(blocks),
             state: self.state.clone(),
             texts: self.texts.clone(),
             blobs: self.blobs.clone(),
