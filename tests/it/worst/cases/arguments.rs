@@ -27,7 +27,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         (
             "every arg",
-            "allow",
+            "token-too-complex",
             one("check if arg($p, $v), $v == 5;", list(4095, |n| n.to_string())),
         ),
         (
@@ -45,7 +45,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         (
             "every arg, texts",
-            "check-failed",
+            "token-too-complex",
             one(
                 "check if arg($p, $v), number($q, $v);",
                 list(4000, |n| format!("\"{}{n}\"", "x".repeat(200))),
@@ -78,7 +78,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         (
             "pattern lower",
-            "check-failed",
+            "token-too-complex",
             one(
                 "check if arg_lower(\"a/*\", $b), $b.contains(\"x\");",
                 list(4000, |n| format!("\"{}{n}\"", "É".repeat(100))),
