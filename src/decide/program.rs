@@ -126,7 +126,7 @@ impl FactSink for ToEngine<'_> {
 /// *Shape*: the program must be the one made of this token. Deterministic: the same input gives
 /// the same decision, whatever the order of arguments. An ordinary call that is allowed takes no
 /// memory from the heap but what its thread keeps for the next.
-pub fn decide(verified: &Verified, program: &Program, request: &Request) -> Decision {
+pub fn decide(verified: &Verified<'_>, program: &Program, request: &Request) -> Decision {
     let authentic = verified.authentic();
     let bearing = authentic.bearing();
     let mut sink = ToEngine { words: &program.words, request: program.engine.request() };

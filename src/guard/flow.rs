@@ -28,7 +28,7 @@ use crate::verify::{RevocationView, Verified};
 const RECORDED_CHARS_MAX: usize = 1024;
 
 /// How a verified call is decided.
-pub(super) type Decider = Arc<dyn Fn(&Verified, &Program, &Request) -> Decision + Send + Sync>;
+pub(super) type Decider = Arc<dyn Fn(&Verified<'_>, &Program, &Request) -> Decision + Send + Sync>;
 
 /// Everything that the calls through one guard share.
 pub(super) struct Shared {

@@ -40,9 +40,9 @@ pub struct Hop {
 /// A token that may be used now, as far as authenticity and revocation go.
 ///
 /// *Shape*: only [`Authentic::admit`] makes one, for one call.
-#[derive(Clone, Debug)]
-pub struct Verified {
-    authentic: Arc<Authentic>,
+#[derive(Clone, Copy, Debug)]
+pub struct Verified<'a> {
+    authentic: &'a Authentic,
 }
 
 /// Checks the root key, the signatures and the vocabulary of a token.
@@ -143,10 +143,10 @@ impl Authentic {
     /// *Errors*: a reason with `revocation-stale`, `revoked`, or `proof-missing` for a token that
     /// is bound to a holder: proofs are not supported yet, so it cannot be used.
     pub fn admit(
-        self: &Arc<Self>,
+        &self,
         revocations: &dyn RevocationView,
         now: Timestamp,
-    ) -> Result<Verified, Reason> {
+    ) -> Result<Verified<'_>, Reason> {
         if !revocations.is_fresh(now) {
             let message = "this gateway does not know recent revocations";
             return Err(Reason::new(Code::RevocationStale, message));
@@ -162,7 +162,7 @@ impl Authentic {
             let message = "the token is bound to a holder and the call carries no proof";
             return Err(Reason::new(Code::ProofMissing, message));
         }
-        Ok(Verified { authentic: Arc::clone(self) })
+        Ok(Verified { authentic: self })
     }
 
     /// The token.
@@ -234,10 +234,10 @@ impl Authentic {
     }
 }
 
-impl Verified {
+impl<'a> Verified<'a> {
     /// What was verified.
-    pub fn authentic(&self) -> &Authentic {
-        &self.authentic
+    pub fn authentic(&self) -> &'a Authentic {
+        self.authentic
     }
 }
 

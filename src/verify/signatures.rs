@@ -2,15 +2,20 @@
 //!
 //! Each block is signed with the key that the block before it names, block 0 with the root key; the
 //! last key either stands in the token as its private half or has signed the last block once more.
-//! Signatures are checked one by one, each strictly: checking them in one batch is quicker, but
+//! Signatures are checked one by one, each strictly. Checking them in one batch is quicker, but
 //! accepts some that no strict check does (a test shows one), and which ones would depend on the
 //! others in the batch.
 //!
 //! *Source*: Biscuit specification, "Cryptography"; RFC 8032.
 
+use smallvec::SmallVec;
+
 use crate::keys::VerifyingKey;
 use crate::model::{Code, Reason};
 use crate::token::{Envelope, SignatureVersion, SignedBlock};
+
+/// What is signed: rarely more than this, so that it needs no room of its own.
+type Payload = SmallVec<[u8; 1024]>;
 
 /// Checks every signature after those of the first `known` blocks, which `key` follows, and the
 /// proof. Gives the last key, which the next block would be signed with.
@@ -26,7 +31,7 @@ pub(super) fn check(
 }
 
 fn chain(envelope: &Envelope, mut key: VerifyingKey, known: usize) -> Option<VerifyingKey> {
-    let mut payload = Vec::with_capacity(1024);
+    let mut payload = Payload::new();
     let mut before = known.checked_sub(1).and_then(|last| envelope.blocks().get(last));
     let mut blocks = envelope.blocks().iter().skip(known).peekable();
     while let Some(block) = blocks.next() {
@@ -50,7 +55,7 @@ fn chain(envelope: &Envelope, mut key: VerifyingKey, known: usize) -> Option<Ver
 }
 
 /// The last key, if the token ends with its private half or its seal.
-fn proven(payload: &mut Vec<u8>, envelope: &Envelope, last: &SignedBlock) -> Option<VerifyingKey> {
+fn proven(payload: &mut Payload, envelope: &Envelope, last: &SignedBlock) -> Option<VerifyingKey> {
     match envelope.proof() {
         Ok(secret) => {
             let key = VerifyingKey::of_secret(secret.try_into().ok()?);
@@ -69,7 +74,7 @@ const ED25519: [u8; 4] = [0; 4];
 
 /// What the key before a block signs.
 fn signed(
-    payload: &mut Vec<u8>,
+    payload: &mut Payload,
     envelope: &Envelope,
     block: &SignedBlock,
     before: Option<&SignedBlock>,
@@ -77,24 +82,24 @@ fn signed(
     payload.clear();
     match block.version {
         SignatureVersion::V0 => {
-            payload.extend(envelope.message(block));
-            payload.extend(ED25519);
-            payload.extend(block.next_key);
+            payload.extend_from_slice(envelope.message(block));
+            payload.extend_from_slice(&ED25519);
+            payload.extend_from_slice(&block.next_key);
         }
         SignatureVersion::V1 => {
-            payload.extend(b"\0BLOCK\0\0VERSION\0\x01\0\0\0\0PAYLOAD\0");
-            payload.extend(envelope.message(block));
-            payload.extend(b"\0ALGORITHM\0");
-            payload.extend(ED25519);
-            payload.extend(b"\0NEXTKEY\0");
-            payload.extend(block.next_key);
+            payload.extend_from_slice(b"\0BLOCK\0\0VERSION\0\x01\0\0\0\0PAYLOAD\0");
+            payload.extend_from_slice(envelope.message(block));
+            payload.extend_from_slice(b"\0ALGORITHM\0");
+            payload.extend_from_slice(&ED25519);
+            payload.extend_from_slice(b"\0NEXTKEY\0");
+            payload.extend_from_slice(&block.next_key);
             if let Some(before) = before {
-                payload.extend(b"\0PREVSIG\0");
-                payload.extend(before.signature);
+                payload.extend_from_slice(b"\0PREVSIG\0");
+                payload.extend_from_slice(&before.signature);
             }
             if let Some(external) = &block.external {
-                payload.extend(b"\0EXTERNALSIG\0");
-                payload.extend(external.signature);
+                payload.extend_from_slice(b"\0EXTERNALSIG\0");
+                payload.extend_from_slice(&external.signature);
             }
         }
     }
@@ -102,23 +107,23 @@ fn signed(
 
 /// What a third party signs: a block for this place in this token alone.
 fn signed_by_third_party(
-    payload: &mut Vec<u8>,
+    payload: &mut Payload,
     envelope: &Envelope,
     block: &SignedBlock,
     before: &SignedBlock,
 ) {
     payload.clear();
-    payload.extend(b"\0EXTERNAL\0\0VERSION\0\x01\0\0\0\0PAYLOAD\0");
-    payload.extend(envelope.message(block));
-    payload.extend(b"\0PREVSIG\0");
-    payload.extend(before.signature);
+    payload.extend_from_slice(b"\0EXTERNAL\0\0VERSION\0\x01\0\0\0\0PAYLOAD\0");
+    payload.extend_from_slice(envelope.message(block));
+    payload.extend_from_slice(b"\0PREVSIG\0");
+    payload.extend_from_slice(&before.signature);
 }
 
 /// What a seal signs.
-fn sealed(payload: &mut Vec<u8>, envelope: &Envelope, last: &SignedBlock) {
+fn sealed(payload: &mut Payload, envelope: &Envelope, last: &SignedBlock) {
     payload.clear();
-    payload.extend(envelope.message(last));
-    payload.extend(ED25519);
-    payload.extend(last.next_key);
-    payload.extend(last.signature);
+    payload.extend_from_slice(envelope.message(last));
+    payload.extend_from_slice(&ED25519);
+    payload.extend_from_slice(&last.next_key);
+    payload.extend_from_slice(&last.signature);
 }

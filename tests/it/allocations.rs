@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hardtack::decide::{Policy, Program, decide};
 use hardtack::model::Request;
 use hardtack::token::UnverifiedToken;
-use hardtack::verify::{DangerUnrevoked, Verified, authenticate};
+use hardtack::verify::{Authentic, DangerUnrevoked, authenticate};
 
 use crate::support::{narrowed, request, roots, token};
 
@@ -34,10 +34,10 @@ fn at_depth(depth: usize) -> UnverifiedToken {
     (0..depth).fold(token(&grants(500)), |token, hop| narrowed(&token, &grants(400 - hop)))
 }
 
-fn ready(token: UnverifiedToken, policy: &Policy, request: &Request) -> (Verified, Program) {
-    let authentic = Arc::new(authenticate(token, &roots()).unwrap());
+fn ready(token: UnverifiedToken, policy: &Policy) -> (Authentic, Program) {
+    let authentic = authenticate(token, &roots()).unwrap();
     let program = Program::new(&authentic, policy).unwrap();
-    (authentic.admit(&DangerUnrevoked, request.time).unwrap(), program)
+    (authentic, program)
 }
 
 fn call(amount: usize) -> Request {
@@ -52,12 +52,14 @@ fn call(amount: usize) -> Request {
 fn a_warm_decision_that_allows_takes_no_memory() {
     let policy = Policy::parse([("policy", POLICY)]).unwrap();
     let request = call(20);
-    let programs: Vec<_> =
-        [0, 3, 10].map(|depth| (depth, ready(at_depth(depth), &policy, &request))).into();
-    let run = |verified, program| assert!(decide(verified, program, &request).is_allow());
-    programs.iter().for_each(|(_, (verified, program))| run(verified, program));
-    for (depth, (verified, program)) in &programs {
-        let taken = allocation_counter::measure(|| run(verified, program));
+    let programs: Vec<_> = [0, 3, 10].map(|depth| (depth, ready(at_depth(depth), &policy))).into();
+    let run = |authentic: &Authentic, program| {
+        let verified = authentic.admit(&DangerUnrevoked, request.time).unwrap();
+        assert!(decide(&verified, program, &request).is_allow());
+    };
+    programs.iter().for_each(|(_, (authentic, program))| run(authentic, program));
+    for (depth, (authentic, program)) in &programs {
+        let taken = allocation_counter::measure(|| run(authentic, program));
         assert_eq!(taken.count_total, 0, "depth {depth}: {taken:?}");
     }
     // The counter counts.
@@ -69,15 +71,15 @@ fn a_warm_decision_that_allows_takes_no_memory() {
 fn a_child_is_decided_alike_whichever_way_its_program_was_made() {
     let policy = Policy::parse([("policy", POLICY)]).unwrap();
     let (parent, child) = (at_depth(2), narrowed(&at_depth(2), &grants(50)));
-    let (_, known) = ready(parent, &policy, &call(1));
+    let (_, known) = ready(parent, &policy);
     for amount in [20, 60, 600] {
         let request = call(amount);
-        let (verified, anew) = ready(child.clone(), &policy, &request);
+        let (authentic, anew) = ready(child.clone(), &policy);
+        let verified = authentic.admit(&DangerUnrevoked, request.time).unwrap();
         let expected = decide(&verified, &anew, &request);
         assert_eq!(expected.is_allow(), amount == 20);
-        let child = verified.authentic();
         for from in [0, 2, 3, 4, 9] {
-            let program = Program::extend(&known, child, from).unwrap();
+            let program = Program::extend(&known, &authentic, from).unwrap();
             assert_eq!(decide(&verified, &program, &request), expected, "{amount} from {from}");
         }
     }

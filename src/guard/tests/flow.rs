@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use http::HeaderValue;
 
 use super::*;
+use crate::guard::flow::Decider;
 use crate::model::Key16;
 use crate::record::{Redaction, Sink, SinkError, audit};
 use crate::verify::RevocationView;
@@ -127,7 +128,7 @@ async fn without_a_record_there_is_no_call() {
     for blocks in [false, true] {
         let sink = Arc::new(Broken { blocks, ..Broken::default() });
         let api = api_with(|builder| {
-            let allow = Arc::new(|_: &_, _: &_, _: &_| Decision::Allow { grant: 0 });
+            let allow: Decider = Arc::new(|_, _, _| Decision::Allow { grant: 0 });
             builder.sink(sink.clone()).decider(allow)
         });
         assert_eq!(api.answer(call("POST", "/refunds", "{}")).await, (200, None));
@@ -217,7 +218,7 @@ async fn bad_tokens_take_no_room_among_the_remembered() {
 #[tokio::test]
 async fn a_body_that_never_comes_ends_the_call() {
     let api = api_with(|builder| {
-        let allow = Arc::new(|_: &_, _: &_, _: &_| Decision::Allow { grant: 0 });
+        let allow: Decider = Arc::new(|_, _, _| Decision::Allow { grant: 0 });
         builder.decider(allow).body_timeout(std::time::Duration::from_millis(10))
     });
     let mut request = call("POST", "/refunds", "{}");
