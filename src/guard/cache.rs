@@ -6,6 +6,7 @@ use moka::Expiry;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
+use super::recent::Recent;
 use crate::decide::{Decision, Policy, Program, decide};
 use crate::keys::TrustedRoots;
 use crate::model::{Reason, Request, Timestamp};
@@ -57,6 +58,7 @@ pub struct Known {
 pub struct TokenCache {
     trust: Trust,
     tokens: Cache<[u8; 32], Arc<Known>>,
+    recent: Recent,
     /// A known token for each signature of a block.
     relatives: Cache<[u8; 64], Weak<Known>>,
 }
@@ -128,7 +130,8 @@ impl TokenCache {
             .expire_after(WithToken);
         let relatives =
             Cache::builder().max_capacity(bytes_max / 16 / RELATIVE_BYTES).time_to_idle(IDLE);
-        Self { trust, tokens: tokens.build(), relatives: relatives.build() }
+        let (tokens, relatives) = (tokens.build(), relatives.build());
+        Self { trust, tokens, recent: Recent::default(), relatives }
     }
 
     /// What tokens are held to.
@@ -141,7 +144,11 @@ impl TokenCache {
     /// *Errors*: a reason of decoding, verifying or compiling the token.
     pub fn find(&self, text: &str, now: Timestamp) -> Result<Arc<Known>, Reason> {
         let key: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        if let Some(known) = self.recent.find(&key) {
+            return Ok(known);
+        }
         if let Some(known) = self.tokens.get(&key) {
+            self.recent.keep(&key, &known);
             return Ok(known);
         }
         self.tokens.try_get_with(key, || self.verify(text, now)).or_else(|passing| {
@@ -193,6 +200,12 @@ impl TokenCache {
     /// Waits until what was put in and thrown out shows in the count.
     pub(super) fn settle(&self) {
         self.tokens.run_pending_tasks();
+    }
+
+    /// Drops all that is remembered.
+    pub(super) fn forget(&self) {
+        self.tokens.invalidate_all();
+        self.settle();
     }
 
     /// What the entries weigh.

@@ -58,6 +58,7 @@ mod cache;
 mod flow;
 mod layer;
 mod path;
+mod recent;
 mod refusal;
 mod tools;
 

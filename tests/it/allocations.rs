@@ -1,7 +1,6 @@
 //! A decision that allows an ordinary call takes no memory from the heap, once its thread is warm.
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use hardtack::decide::{Policy, Program, decide};
 use hardtack::model::Request;

@@ -15,9 +15,10 @@ use hardtack::guard::{TokenCache, Trust};
 use hardtack::keys::{RootKey, TrustedRoots};
 use hardtack::mint::{Task, mint};
 use hardtack::model::{Args, JsonProfile, Key16, Request, Timestamp};
-use hardtack::token::UnverifiedToken;
+use hardtack::token::{Envelope, UnverifiedToken};
 use hardtack::verify::{
-    RevocationEntry, RevocationKind, RevocationList, Revocations, authenticate,
+    Authentic, RevocationEntry, RevocationKind, RevocationList, Revocations, authenticate,
+    authenticate_envelope,
 };
 use hardtack::vocabulary::Grant;
 use hardtack::vocabulary::grant::grants_from_json;
@@ -101,8 +102,22 @@ impl Issuer {
 
     /// From bytes to a token that is genuine.
     pub fn verify(&self, roots: &TrustedRoots, bytes: &[u8]) -> bool {
-        let token = UnverifiedToken::from_bytes(bytes.to_vec());
-        token.is_ok_and(|token| authenticate(token, roots).is_ok())
+        let envelope = Envelope::from_bytes(bytes.to_vec());
+        envelope.is_ok_and(|envelope| authenticate_envelope(envelope, roots, None).is_ok())
+    }
+
+    /// A parent that was verified, and a child's bytes.
+    pub fn family(&self, parent: &str, child: &str) -> (Authentic, Vec<u8>) {
+        let parent: UnverifiedToken = parent.parse().expect("parent");
+        let child: UnverifiedToken = child.parse().expect("child");
+        let parent = authenticate(parent, &self.roots()).expect("parent");
+        (parent, child.as_bytes().to_vec())
+    }
+
+    /// From a child's bytes to a token that is genuine, its parent known.
+    pub fn verify_child(&self, parent: &Authentic, child: &[u8]) -> bool {
+        let envelope = Envelope::from_bytes(child.to_vec()).expect("envelope");
+        authenticate_envelope(envelope, &self.roots(), Some(parent)).is_ok()
     }
 
     /// What a gateway of this issuer trusts.

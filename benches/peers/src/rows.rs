@@ -20,6 +20,7 @@ pub enum Subject {
     OursChild,
     OursCold,
     OursVerify,
+    OursVerifyChild,
     BiscuitWarm,
     BiscuitCold,
     BiscuitVerify,
@@ -41,11 +42,12 @@ pub enum Subject {
 
 impl Subject {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::OursWarm,
         Self::OursChild,
         Self::OursCold,
         Self::OursVerify,
+        Self::OursVerifyChild,
         Self::BiscuitWarm,
         Self::BiscuitCold,
         Self::BiscuitVerify,
@@ -72,6 +74,7 @@ impl Subject {
             Self::OursChild => ("Hardtack", "child of a token met before"),
             Self::OursCold => ("Hardtack", "cold: text to decision"),
             Self::OursVerify => ("Hardtack", "verify alone"),
+            Self::OursVerifyChild => ("Hardtack", "verify alone, a known parent's child"),
             Self::BiscuitWarm => ("biscuit-auth", "warm: authorizer alone"),
             Self::BiscuitCold => ("biscuit-auth", "cold: text to decision"),
             Self::BiscuitVerify => ("biscuit-auth", "verify alone"),
@@ -167,6 +170,9 @@ fn ours<'a>(issuer: &'a Issuer, fixture: &'a Fixture) -> Vec<Row<'a>> {
         Row::repeated(Subject::OursVerify, *depth, move || issuer.verify(&roots, token.as_bytes())),
     ];
     if let Some((parent, children)) = family {
+        let (known, child) = issuer.family(parent, &children[0]);
+        let verify = move || issuer.verify_child(&known, &child);
+        rows.push(Row::repeated(Subject::OursVerifyChild, *depth, verify));
         let run = move |operations| {
             let gateway = gateway.fresh();
             check(|| gateway.decide(parent));

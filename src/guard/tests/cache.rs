@@ -111,6 +111,20 @@ fn relatives_share_what_they_have_in_common() {
     assert!(shares(&find(&cache, &token_of(&key(), 2)), 0));
 }
 
+/// What a thread remembers by itself keeps no token alive, and tells the cache of its use.
+#[test]
+fn a_thread_remembers_no_longer_than_the_cache() {
+    let cache = cache(4 * MEGABYTE);
+    let token = token_of(&key(), 1);
+    let known = Arc::downgrade(&find(&cache, &token));
+    for _ in 0..100 {
+        assert!(Arc::ptr_eq(&find(&cache, &token), &known.upgrade().unwrap()));
+    }
+    cache.forget();
+    assert!(known.upgrade().is_none());
+    assert!(!std::ptr::eq(Arc::as_ptr(&find(&cache, &token)), known.as_ptr()));
+}
+
 #[test]
 fn a_cache_without_room_still_answers() {
     let cache = cache(0);
