@@ -11,7 +11,7 @@ const PLACES: usize = 256;
 
 /// How often a thread finds a token by itself before the cache is asked again: the cache has to
 /// hear which tokens are in use.
-const USES: u32 = 32;
+const USES: u32 = 4;
 
 /// Where each thread found a token last.
 ///

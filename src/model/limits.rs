@@ -67,13 +67,13 @@ pub const ORACLE_VALUE_BYTES_MAX: usize = 4096;
 pub const GLOB_VALUE_BYTES_MAX: usize = 1024;
 /// Work all oracles of one decision may do, in bytes of the values they parse; a glob counts each
 /// byte once for every four bytes of its pattern. A token may ask hundreds of questions. All of it
-/// takes some 0.6 ms.
-pub const ORACLE_WORK_MAX: usize = 48 * 1024;
+/// takes some 0.4 ms.
+pub const ORACLE_WORK_MAX: usize = 32 * 1024;
 
 /// Work that making the facts of one call may take, in bytes copied, scanned or compared; every
 /// place that a pattern leads to counts as [`FACT_PLACE_WORK`]. A token may ask for every argument,
-/// each with its whole path, and hundreds of times for the same array. All of it takes some 0.7 ms.
-pub const FACT_WORK_MAX: usize = 3 * 1024 * 1024;
+/// each with its whole path, and hundreds of times for the same array. All of it takes some 0.35 ms.
+pub const FACT_WORK_MAX: usize = 1024 * 1024;
 /// What a byte counts for where text beyond ASCII is brought to lower case.
 pub const LOWER_WORK: usize = 128;
 /// What one place in the arguments counts for, in bytes.

@@ -34,7 +34,8 @@ use crate::model::{Block, Code, RevocationId};
 /// *Shape*: at most 16 KiB and 16 blocks. As text, URL-safe base64 with padding. An unsealed token
 /// contains a private key, so neither `Debug` nor any error shows the bytes.
 ///
-/// *Source*: Biscuit specification, "Format"; limits from [`limits`].
+/// *Source*: Biscuit specification, "Format"; limits from
+/// [`limits`](crate::model::limits).
 #[derive(Clone)]
 pub struct UnverifiedToken {
     envelope: Envelope,

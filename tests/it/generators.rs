@@ -26,6 +26,13 @@ pub(crate) fn cases(default: u32) -> proptest::test_runner::Config {
     config
 }
 
+/// The same for a property each case of which tries many things.
+pub(crate) fn cases_up_to(default: u32, most: u32) -> proptest::test_runner::Config {
+    let mut config = cases(default);
+    config.cases = config.cases.min(most);
+    config
+}
+
 const PATHS: &[&str] = &[
     "a", "b", "c", "a/b", "a/c", "a/*", "a/*/b", "b/*", "b/*/*", "a/0", "a//b", "d?", "~2", "x~1y",
     "t~0", "b/c/d", "b/?",

@@ -13,7 +13,7 @@ use rand::Rng;
 
 use crate::engine_programs::Generated;
 use crate::engine_support::readable_blocks;
-use crate::generators::{cases, seeded};
+use crate::generators::{cases_up_to, seeded};
 use crate::support::*;
 use crate::wire_mutation as mutate;
 
@@ -108,7 +108,7 @@ fn sealed(bytes: &[u8]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(cases(300))]
+    #![proptest_config(cases_up_to(300, 2000))]
 
     #[test]
     fn tokens_are_judged_alike(seed: u64) {

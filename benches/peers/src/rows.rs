@@ -74,7 +74,7 @@ impl Subject {
             Self::OursChild => ("Hardtack", "child of a token met before"),
             Self::OursCold => ("Hardtack", "cold: text to decision"),
             Self::OursVerify => ("Hardtack", "verify alone"),
-            Self::OursVerifyChild => ("Hardtack", "verify alone, a known parent's child"),
+            Self::OursVerifyChild => ("Hardtack", "verify a known parent's child"),
             Self::BiscuitWarm => ("biscuit-auth", "warm: authorizer alone"),
             Self::BiscuitCold => ("biscuit-auth", "cold: text to decision"),
             Self::BiscuitVerify => ("biscuit-auth", "verify alone"),

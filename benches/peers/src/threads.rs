@@ -14,15 +14,17 @@ const TOKENS: usize = 32;
 const DEPTH: usize = 3;
 
 /// Decisions that each thread makes in one round.
-const DECISIONS: usize = 4096;
+const DECISIONS: usize = 8192;
 
 /// Decisions a second.
 #[derive(Clone, Copy, Debug)]
 pub struct Throughput {
     /// On one thread.
     pub one: f64,
-    /// On two.
+    /// On two, each with tokens of its own.
     pub two: f64,
+    /// On two that use the same tokens.
+    pub two_shared: f64,
 }
 
 /// Measures both in turns; the median of so many rounds.
@@ -30,28 +32,39 @@ pub fn measure(issuer: &mut Issuer, rounds: usize) -> Throughput {
     let gateway = issuer.gateway();
     let texts: Vec<String> = (0..TOKENS).map(|_| issuer.token(DEPTH).to_text()).collect();
     texts.iter().for_each(|text| check(|| gateway.decide(text)));
-    let (mut one, mut two) = (Vec::new(), Vec::new());
+    let (own, other) = texts.split_at(TOKENS / 2);
+    let (mut one, mut two, mut two_shared) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        one.push(seconds(&gateway, &texts, 1));
-        two.push(seconds(&gateway, &texts, 2));
+        one.push(seconds(&gateway, &[own]));
+        two.push(seconds(&gateway, &[own, other]));
+        two_shared.push(seconds(&gateway, &[own, own]));
     }
     let per_second =
         |threads: usize, seconds| (threads * DECISIONS) as f64 / summary(seconds).median;
-    Throughput { one: per_second(1, one), two: per_second(2, two) }
+    Throughput {
+        one: per_second(1, one),
+        two: per_second(2, two),
+        two_shared: per_second(2, two_shared),
+    }
 }
 
-/// From the moment that all threads are ready until the last is done.
-fn seconds(gateway: &Gateway, texts: &[String], threads: usize) -> f64 {
-    let barrier = Barrier::new(threads);
-    let work = |thread: usize| {
+/// A thread for each set of tokens, from the moment that all are ready until the last is done.
+fn seconds(gateway: &Gateway, sets: &[&[String]]) -> f64 {
+    let barrier = Barrier::new(sets.len());
+    let work = |texts: &[String], skipped: usize| {
         barrier.wait();
         let start = Instant::now();
-        let texts = texts.iter().cycle().skip(thread * TOKENS / 2);
+        let texts = texts.iter().cycle().skip(skipped);
         texts.take(DECISIONS).for_each(|text| check(|| gateway.decide(text)));
         (start, Instant::now())
     };
     let spans: Vec<_> = thread::scope(|scope| {
-        let spawned: Vec<_> = (0..threads).map(|at| scope.spawn(move || work(at))).collect();
+        let work = &work;
+        let spawn = |(at, set): (usize, &&'_ [String])| {
+            let set = *set;
+            scope.spawn(move || work(set, at * set.len() / 2))
+        };
+        let spawned: Vec<_> = sets.iter().enumerate().map(spawn).collect();
         spawned.into_iter().map(|thread| thread.join().expect("thread")).collect()
     });
     let start = spans.iter().map(|(start, _)| *start).min();

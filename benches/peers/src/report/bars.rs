@@ -72,6 +72,7 @@ pub fn bars(report: &Report) -> Vec<Bar> {
     let ratio = |ours, theirs, depth| report.median(ours, depth) / report.median(theirs, depth);
     let growth = report.median(OursWarm, work::DEPTH_MAX) / report.median(OursWarm, 0);
     let threads = report.throughput.two / report.throughput.one;
+    let shared = report.throughput.two_shared / report.throughput.one;
     let bar = |what, ratio, bound| Bar { what, ratio, bound };
     vec![
         bar(
@@ -100,7 +101,8 @@ pub fn bars(report: &Report) -> Vec<Bar> {
             ratio(OursCold, WarrantWhole, 4),
             Some(AtMost(0.8)),
         ),
-        bar("warm on two threads : on one, decisions a second", threads, Some(AtLeast(1.8))),
+        bar("decisions a second, two threads : one", threads, Some(AtLeast(1.8))),
+        bar("the same, both with the same tokens", shared, None),
         bar(
             "child of a token met, depth 3, to its decision : one ed25519 verify",
             ratio(OursChild, FloorSignature, 3),

@@ -58,7 +58,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         (
             "patterns",
-            "check-failed",
+            "token-too-complex",
             one(
                 repeat(32, " ", |n| {
                     format!(
@@ -86,7 +86,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         (
             "set of arg",
-            "check-failed",
+            "token-too-complex",
             one(
                 "check if arg(\"a\", $b), $b.contains(\"x\");",
                 list(4000, |n| format!("\"{}{n}\"", "x".repeat(200))),
@@ -102,7 +102,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         (
             "set of arg, long prefix",
-            "check-failed",
+            "token-too-complex",
             one(
                 "check if arg(\"a\", $b), $b.contains(\"x\");",
                 list(4000, |n| format!("\"{}{n}\"", "É".repeat(100))),
