@@ -60,11 +60,10 @@ fn seconds(gateway: &Gateway, sets: &[&[String]]) -> f64 {
     };
     let spans: Vec<_> = thread::scope(|scope| {
         let work = &work;
-        let spawn = |(at, set): (usize, &&'_ [String])| {
-            let set = *set;
-            scope.spawn(move || work(set, at * set.len() / 2))
-        };
-        let spawned: Vec<_> = sets.iter().enumerate().map(spawn).collect();
+        let mut spawned = Vec::new();
+        for (at, set) in sets.iter().copied().enumerate() {
+            spawned.push(scope.spawn(move || work(set, at * set.len() / 2)));
+        }
         spawned.into_iter().map(|thread| thread.join().expect("thread")).collect()
     });
     let start = spans.iter().map(|(start, _)| *start).min();
