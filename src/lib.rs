@@ -46,7 +46,7 @@
 //! let header = to_authorization(&token);
 //! let presented = Presented::from_authorization([header.as_bytes()]).map_err(|r| r.message)?;
 //! let roots = TrustedRoots::one(root.public());
-//! let authentic = Arc::new(authenticate(presented.into_token(), &roots).map_err(|r| r.message)?);
+//! let authentic = Arc::new(authenticate(presented, &roots).map_err(|r| r.message)?);
 //! let program = Program::new(&authentic, &Policy::standard()?).map_err(|r| r.message)?;
 //! let verified = authentic.admit(&DangerUnrevoked, now).map_err(|r| r.message)?;
 //! let request = Request {

@@ -14,14 +14,14 @@ use super::{AppState, Authority};
 use crate::mint::is_plain_text;
 use crate::model::{Key16, RevocationId, Timestamp, limits};
 use crate::store::{NewRevocation, Revoked, TaskRecord};
-use crate::token::UnverifiedToken;
+use crate::token::Envelope;
 use crate::verify::{RevocationEntry, RevocationKind, authenticate};
 
 /// What is to be revoked, as the body says it.
 enum Subject {
     Task(String),
     Block(RevocationId),
-    Token(Box<UnverifiedToken>),
+    Token(Box<Envelope>),
 }
 
 pub(super) async fn revoke(
@@ -125,7 +125,7 @@ fn whole_task(
 /// The last block of a token that is genuine and unsealed. That its proof fits its last block is
 /// among the signatures checked.
 fn of_token(
-    token: UnverifiedToken,
+    token: Envelope,
     authority: &Authority,
     now: Timestamp,
 ) -> Result<NewRevocation, Refusal> {

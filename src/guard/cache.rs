@@ -10,8 +10,8 @@ use super::recent::Recent;
 use crate::decide::{Decision, Policy, Program, decide};
 use crate::keys::TrustedRoots;
 use crate::model::{Reason, Request, Timestamp};
-use crate::token::{Envelope, TokenError};
-use crate::verify::{Authentic, RevocationView, authenticate_envelope};
+use crate::token::Envelope;
+use crate::verify::{Authentic, RevocationView, authenticate_like};
 
 /// An unused entry goes after this long.
 const IDLE: Duration = Duration::from_secs(5 * 60);
@@ -160,9 +160,8 @@ impl TokenCache {
     }
 
     fn verify(&self, text: &str, now: Timestamp) -> Result<Arc<Known>, Passing> {
-        let malformed = |error: TokenError| Reason::new(error.code, error.message);
-        let envelope: Envelope = text.parse().map_err(malformed).map_err(Passing::Refused)?;
-        let known = Arc::new(self.ready(envelope, now).map_err(Passing::Refused)?);
+        let ready = || self.ready(text.parse()?, now);
+        let known = Arc::new(ready().map_err(Passing::Refused)?);
         if known.life.is_zero() {
             return Err(Passing::Ended(known));
         }
@@ -178,7 +177,7 @@ impl TokenCache {
     fn ready(&self, envelope: Envelope, now: Timestamp) -> Result<Known, Reason> {
         let relative = self.relative(&envelope);
         let proven = relative.as_ref().map(|known| &*known.authentic);
-        let authentic = authenticate_envelope(envelope, &self.trust.roots, proven)?;
+        let authentic = authenticate_like(envelope, &self.trust.roots, proven)?;
         let program = match relative {
             Some(known) => known.program_of(&authentic, &self.trust.policy)?,
             None => Program::new(&authentic, &self.trust.policy)?,

@@ -3,18 +3,18 @@
 //! Over HTTP a token travels as `Authorization: Bearer <token>` (RFC 6750).
 
 use crate::model::{Code, Reason};
-use crate::token::UnverifiedToken;
+use crate::token::{Envelope, UnverifiedToken};
 
-/// A token as one call carries it.
+/// A token as one call carries it: who signed what, and nothing yet of what the blocks say.
 #[derive(Clone, Debug)]
 pub struct Presented {
-    token: UnverifiedToken,
+    envelope: Envelope,
 }
 
 impl Presented {
     /// A token that came with a call.
-    pub fn new(token: UnverifiedToken) -> Self {
-        Self { token }
+    pub fn new(token: impl Into<Envelope>) -> Self {
+        Self { envelope: token.into() }
     }
 
     /// Takes the token out of the values of a call's `Authorization` headers.
@@ -24,20 +24,14 @@ impl Presented {
     pub fn from_authorization<'a>(
         values: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Self, Reason> {
-        let text = token_text(values)?;
-        text.parse()
-            .map(Self::new)
-            .map_err(|error: crate::token::TokenError| Reason::new(error.code, error.message))
+        let envelope = token_text(values)?.parse()?;
+        Ok(Self { envelope })
     }
+}
 
-    /// The token.
-    pub fn token(&self) -> &UnverifiedToken {
-        &self.token
-    }
-
-    /// The token, for good.
-    pub fn into_token(self) -> UnverifiedToken {
-        self.token
+impl From<Presented> for Envelope {
+    fn from(presented: Presented) -> Self {
+        presented.envelope
     }
 }
 

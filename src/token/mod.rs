@@ -27,7 +27,7 @@ use self::decode::Blocks;
 pub use self::envelope::Envelope;
 pub(crate) use self::envelope::{SignatureVersion, SignedBlock};
 use crate::keys::KeyId;
-use crate::model::{Block, Code, RevocationId};
+use crate::model::{Block, Code, Reason, RevocationId};
 
 /// A token that fits the structural limits and has the canonical form; nothing is verified.
 ///
@@ -62,6 +62,18 @@ impl TokenError {
 
     fn malformed(message: impl Into<String>) -> Self {
         Self::new(Code::TokenMalformed, message)
+    }
+}
+
+impl From<TokenError> for Reason {
+    fn from(error: TokenError) -> Self {
+        Self::new(error.code, error.message)
+    }
+}
+
+impl From<UnverifiedToken> for Envelope {
+    fn from(token: UnverifiedToken) -> Self {
+        token.envelope
     }
 }
 

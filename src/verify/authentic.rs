@@ -7,7 +7,7 @@ use super::revocation::RevocationView;
 use super::{signatures, vocabulary};
 use crate::keys::{KeyId, TrustedRoot, TrustedRoots, VerifyingKey};
 use crate::model::{Block, Code, Key16, Reason, RevocationId, Timestamp};
-use crate::token::{Envelope, TokenError, UnverifiedToken};
+use crate::token::{Envelope, UnverifiedToken};
 use crate::vocabulary::Bearing;
 use crate::vocabulary::frame::{self, Frame};
 
@@ -45,24 +45,23 @@ pub struct Verified<'a> {
     authentic: &'a Authentic,
 }
 
-/// Checks the root key, the signatures and the vocabulary of a token.
+/// Checks the root key and the signatures of a token, then reads its blocks and checks that they
+/// speak the vocabulary.
 ///
-/// *Errors*: a reason with `root-unknown`, `signature-invalid` or `vocabulary-unknown`.
-pub fn authenticate(token: UnverifiedToken, roots: &TrustedRoots) -> Result<Authentic, Reason> {
-    let root = root_of(token.envelope(), roots)?;
-    let last_key = signatures::check(token.envelope(), root.key, 0)?;
-    Authentic::new(token, root, last_key, 0)
+/// *Errors*: a reason with `root-unknown`, `signature-invalid` or `vocabulary-unknown`, or the code
+/// of a [`TokenError`](crate::token::TokenError) for a genuine token whose blocks are malformed or beyond a limit.
+pub fn authenticate(token: impl Into<Envelope>, roots: &TrustedRoots) -> Result<Authentic, Reason> {
+    authenticate_like(token.into(), roots, None)
 }
 
-/// The same for a token whose blocks have not been read: they are, once they are known to be
-/// genuine.
+/// The same for a token that may share blocks with one that is known to be authentic.
 ///
 /// *Shape*: the blocks that the token has in common with `relative`, byte for byte from block 0 on,
 /// were checked when that one was, and are neither checked nor read again. A child of a known
 /// token costs its own signature.
 ///
-/// *Errors*: as [`authenticate`], and the codes of a [`TokenError`].
-pub fn authenticate_envelope(
+/// *Errors*: as [`authenticate`].
+pub fn authenticate_like(
     envelope: Envelope,
     roots: &TrustedRoots,
     relative: Option<&Authentic>,
@@ -78,8 +77,7 @@ pub fn authenticate_envelope(
         Some(relative) => UnverifiedToken::read_like(envelope, &relative.token),
         None => UnverifiedToken::read(envelope),
     };
-    let malformed = |error: TokenError| Reason::new(error.code, error.message);
-    Authentic::new(token.map_err(malformed)?, root, last_key, known)
+    Authentic::new(token?, root, last_key, known)
 }
 
 fn root_of<'a>(envelope: &Envelope, roots: &'a TrustedRoots) -> Result<&'a TrustedRoot, Reason> {

@@ -9,7 +9,7 @@ mod revocation;
 mod signatures;
 mod vocabulary;
 
-pub use authentic::{Authentic, Hop, Verified, authenticate, authenticate_envelope};
+pub use authentic::{Authentic, Hop, Verified, authenticate, authenticate_like};
 pub use revocation::{
     DangerUnrevoked, ListError, RevocationEntry, RevocationKind, RevocationList, RevocationView,
     Revocations, SignedList,

@@ -6,7 +6,7 @@ use biscuit_auth::{Biscuit, PublicKey, UnverifiedBiscuit};
 use hardtack::keys::{TrustedRoots, VerifyingKey};
 use hardtack::model::{Block, Code};
 use hardtack::token::{Envelope, UnverifiedToken};
-use hardtack::verify::{authenticate, authenticate_envelope};
+use hardtack::verify::{authenticate, authenticate_like};
 use proptest::prelude::*;
 use prost::Message;
 use rand::Rng;
@@ -172,8 +172,8 @@ proptest! {
         let shuffled = mutate::token(&mut rng, token);
         for bytes in [token.to_vec(), changed, shuffled] {
             let Ok(envelope) = Envelope::from_bytes(bytes) else { continue };
-            let fresh = authenticate_envelope(envelope.clone(), &roots(), None);
-            let known = authenticate_envelope(envelope, &roots(), Some(&relative));
+            let fresh = authenticate_like(envelope.clone(), &roots(), None);
+            let known = authenticate_like(envelope, &roots(), Some(&relative));
             prop_assert_eq!(format!("{fresh:?}"), format!("{known:?}"));
             if let (Ok(fresh), Ok(known)) = (fresh, known) {
                 prop_assert_eq!(fresh.blocks(), known.blocks());
@@ -267,7 +267,7 @@ fn the_cheap_refusals_come_first() {
         wire.encode_to_vec()
     };
     let refused = |bytes: Vec<u8>, roots: &TrustedRoots| match Envelope::from_bytes(bytes) {
-        Ok(envelope) => authenticate_envelope(envelope, roots, None).unwrap_err().code,
+        Ok(envelope) => authenticate_like(envelope, roots, None).unwrap_err().code,
         Err(error) => error.code,
     };
     let good = token(r#"[{"tool": "crm/get"}]"#);

@@ -18,7 +18,7 @@ use hardtack::model::{Args, JsonProfile, Key16, Request, Timestamp};
 use hardtack::token::{Envelope, UnverifiedToken};
 use hardtack::verify::{
     Authentic, RevocationEntry, RevocationKind, RevocationList, Revocations, authenticate,
-    authenticate_envelope,
+    authenticate_like,
 };
 use hardtack::vocabulary::Grant;
 use hardtack::vocabulary::grant::grants_from_json;
@@ -103,7 +103,7 @@ impl Issuer {
     /// From bytes to a token that is genuine.
     pub fn verify(&self, roots: &TrustedRoots, bytes: &[u8]) -> bool {
         let envelope = Envelope::from_bytes(bytes.to_vec());
-        envelope.is_ok_and(|envelope| authenticate_envelope(envelope, roots, None).is_ok())
+        envelope.is_ok_and(|envelope| authenticate_like(envelope, roots, None).is_ok())
     }
 
     /// A parent that was verified, and a child's bytes.
@@ -117,7 +117,7 @@ impl Issuer {
     /// From a child's bytes to a token that is genuine, its parent known.
     pub fn verify_child(&self, parent: &Authentic, child: &[u8]) -> bool {
         let envelope = Envelope::from_bytes(child.to_vec()).expect("envelope");
-        authenticate_envelope(envelope, &self.roots(), Some(parent)).is_ok()
+        authenticate_like(envelope, &self.roots(), Some(parent)).is_ok()
     }
 
     /// What a gateway of this issuer trusts.

@@ -26,7 +26,7 @@ struct Line<'a> {
 
 /// Decides every line. A bad line is denied and the next one read; an empty line is a bad one, so
 /// that decisions stay level with lines.
-pub(super) fn run(batch: &Source, judge: &mut Judge, out: &mut Output) -> anyhow::Result<Exit> {
+pub(super) fn run(batch: &Source, judge: &Judge, out: &mut Output) -> anyhow::Result<Exit> {
     let mut reader = BufReader::with_capacity(256 * 1024, batch.open()?);
     while let Some(line) = next_line(&mut reader).with_context(|| format!("cannot read {batch}"))? {
         let decision = match line {
@@ -45,7 +45,7 @@ pub(super) fn run(batch: &Source, judge: &mut Judge, out: &mut Output) -> anyhow
     Ok(Exit::Done)
 }
 
-fn judged(line: &[u8], judge: &mut Judge) -> Decision {
+fn judged(line: &[u8], judge: &Judge) -> Decision {
     let line: Line<'_> = match serde_json::from_slice(line) {
         Ok(line) => line,
         Err(error) => return Decision::deny(malformed(json(&error))),

@@ -82,12 +82,12 @@ impl Args {
             true => JsonProfile::Integers64,
             false => JsonProfile::Interoperable,
         };
-        let mut judge = Judge::new(roots, policy::load(&self.policies)?, revoked, profile);
+        let judge = Judge::new(roots, policy::load(&self.policies)?, revoked, profile);
         match (&self.batch, &self.request) {
-            (Some(batch), _) => batch::run(batch, &mut judge, out),
+            (Some(batch), _) => batch::run(batch, &judge, out),
             (None, Some(request)) => {
                 let token = self.token.as_deref().map(input::token_text).transpose()?;
-                one(token.as_deref(), request, &mut judge, self.json, out)
+                one(token.as_deref(), request, &judge, self.json, out)
             }
             (None, None) => usage("name a request with `--request`, or many with `--batch`"),
         }
@@ -98,7 +98,7 @@ impl Args {
 fn one(
     token: Option<&str>,
     request: &Source,
-    judge: &mut Judge,
+    judge: &Judge,
     json: bool,
     out: &mut Output,
 ) -> anyhow::Result<Exit> {
