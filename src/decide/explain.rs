@@ -6,12 +6,21 @@ use std::fmt::{self, Write};
 
 use biscuit_auth::builder::{Check, CheckKind, Rule};
 
-use crate::model::{Block, Code, Json, Number, Reason, Request, Work, limits};
+use crate::model::{Block, Code, Json, Number, Reason, Request, Work};
 use crate::vocabulary::grant::{ArgPath, Found, Mismatch, Place, Test};
 use crate::vocabulary::{Bearing, Grant, print, read};
 
+/// A call that was refused, and the work that explaining it may still take.
+pub(super) struct Call<'a> {
+    pub(super) blocks: &'a [Arc<Block>],
+    pub(super) bearing: Bearing,
+    pub(super) request: &'a Request,
+    pub(super) work: Work,
+}
+
 /// The reason of a check that did not hold.
-pub(super) fn failed(check: &Check, code: Code, bearing: &Bearing, request: &Request) -> Reason {
+pub(super) fn failed(check: &Check, code: Code, call: &mut Call<'_>) -> Reason {
+    let Call { bearing, request, .. } = call;
     let source = Some(print::check(check));
     let simple = |message: String, fact: String| Reason {
         source: source.clone(),
@@ -32,29 +41,28 @@ pub(super) fn failed(check: &Check, code: Code, bearing: &Bearing, request: &Req
             format!("depth({})", bearing.depth),
         ),
         _ => {
-            let nearest = nearest(&alternatives(check, request), request);
-            Reason { source, ..mismatch(code, "a check of the token", nearest, request) }
+            let nearest = nearest(&alternatives(check, call), call.request);
+            Reason { source, ..mismatch(code, "a check of the token", nearest, call.request) }
         }
     }
 }
 
 /// The alternatives of a check that are grants; meeting any one of them is enough.
-fn alternatives(check: &Check, request: &Request) -> Vec<Grant> {
+fn alternatives(check: &Check, call: &mut Call<'_>) -> Vec<Grant> {
     match check.kind {
-        CheckKind::One => affordable(&check.queries, request),
+        CheckKind::One => affordable(&check.queries, call),
         CheckKind::All | CheckKind::Reject => Vec::new(),
     }
 }
 
 /// The grants among some queries, up to where reading them and holding the request against them
-/// takes more work than an explanation may.
-fn affordable<'a>(queries: impl IntoIterator<Item = &'a Rule>, request: &Request) -> Vec<Grant> {
-    let mut work = Work::new(limits::EXPLAINED_WORK_MAX);
+/// takes more work than is left.
+fn affordable<'a>(queries: impl IntoIterator<Item = &'a Rule>, call: &mut Call<'_>) -> Vec<Grant> {
     let read = |query| {
-        read::take_work(query, &mut work)?;
+        read::take_work(query, &mut call.work).ok()?;
         let grant = read::query(query);
         if let Some(grant) = &grant {
-            grant.take_work(request, &mut work)?;
+            grant.take_work(call.request, &mut call.work).ok()?;
         }
         Some(grant)
     };
@@ -62,9 +70,10 @@ fn affordable<'a>(queries: impl IntoIterator<Item = &'a Rule>, request: &Request
 }
 
 /// The reason of a call that no grant of block 0 covers.
-pub(super) fn not_granted(blocks: &[Arc<Block>], request: &Request) -> Reason {
-    let rules = blocks.first().map(|block| block.rules.as_slice()).unwrap_or_default();
-    let grants = affordable(rules, request);
+pub(super) fn not_granted(call: &mut Call<'_>) -> Reason {
+    let rules = call.blocks.first().map(|block| block.rules.as_slice()).unwrap_or_default();
+    let grants = affordable(rules, call);
+    let request = call.request;
     let who = format!("the grant for `{}`", request.tool);
     mismatch(Code::NotGranted, &who, nearest(&grants, request), request)
 }

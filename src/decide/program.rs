@@ -7,13 +7,14 @@ use super::engine::{
     self, CompileError, CompileFault, EvaluationError, FailedCheck, Origin, PredicateId,
     RequestFacts,
 };
+use super::explain::{self, Call};
 use super::policy::Base;
-use super::{Decision, Policy, explain};
-use crate::model::{Block, Code, Reason, Request, limits};
+use super::{Decision, Policy};
+use crate::model::{Block, Code, Reason, Request, Work, limits};
 use crate::verify::{Authentic, Verified};
 use crate::vocabulary::frame::{self, Frame};
 use crate::vocabulary::names::{self, WordId};
-use crate::vocabulary::{Bearing, FactSink, Needs, TermRef, facts_into};
+use crate::vocabulary::{FactSink, Needs, TermRef, facts_into};
 
 /// A token and a policy, made ready to decide many requests.
 ///
@@ -129,13 +130,17 @@ impl FactSink for ToEngine<'_> {
 pub fn decide(verified: &Verified<'_>, program: &Program, request: &Request) -> Decision {
     let authentic = verified.authentic();
     let bearing = authentic.bearing();
+    let mut work = Work::new(limits::DECISION_WORK_MAX);
     let mut sink = ToEngine { words: &program.words, request: program.engine.request() };
-    if let Err(error) = facts_into(request, &bearing, &program.needs, &mut sink) {
+    if let Err(error) = facts_into(request, &bearing, &program.needs, &mut work, &mut sink) {
         return Decision::deny(Reason::new(Code::TokenTooComplex, error.to_string()));
     }
-    match sink.request.evaluate(limits::EVALUATION_STEPS_MAX) {
+    match sink.request.evaluate((work.left() / limits::STEP_WORK) as u64) {
         Ok(evaluation) => {
-            conclude(authentic.blocks(), &bearing, request, program.granted, &evaluation)
+            let spent = limits::STEP_WORK * evaluation.steps() as usize;
+            let work = Work::new(work.left().saturating_sub(spent));
+            let call = Call { blocks: authentic.blocks(), bearing, request, work };
+            conclude(call, program.granted, &evaluation)
         }
         Err(EvaluationError::TooComplex) => Decision::deny(Reason::new(
             Code::TokenTooComplex,
@@ -147,26 +152,24 @@ pub fn decide(verified: &Verified<'_>, program: &Program, request: &Request) -> 
 
 /// Turns what was evaluated into a decision, in the order that the module names.
 fn conclude(
-    blocks: &[Arc<Block>],
-    bearing: &Bearing,
-    request: &Request,
+    mut call: Call<'_>,
     granted: Option<PredicateId>,
     evaluation: &engine::Evaluation,
 ) -> Decision {
     let of_blocks = evaluation.failed_checks().iter().filter(|f| f.origin != Origin::Policy);
-    let failed: Vec<Failed> = of_blocks.map(|failed| Failed::find(blocks, failed)).collect();
+    let failed: Vec<Failed> = of_blocks.map(|failed| Failed::find(call.blocks, failed)).collect();
     for code in [Code::ChainTooLong, Code::Expired, Code::AudienceMismatch] {
         if failed.iter().any(|failed| failed.code == code) {
-            return refuse(&failed, code, bearing, request);
+            return refuse(&failed, code, &mut call);
         }
     }
     let grants = evaluation.authority_integers_of(granted);
     let grant = grants.filter_map(|index| usize::try_from(index).ok()).min();
     let Some(grant) = grant else {
-        return Decision::deny(explain::not_granted(blocks, request));
+        return Decision::deny(explain::not_granted(&mut call));
     };
     if !failed.is_empty() {
-        return refuse(&failed, Code::CheckFailed, bearing, request);
+        return refuse(&failed, Code::CheckFailed, &mut call);
     }
     match by_policy(evaluation) {
         Some(reason) => Decision::deny(reason),
@@ -198,9 +201,9 @@ impl<'a> Failed<'a> {
         Self { block, index: failed.index, check, code }
     }
 
-    fn reason(&self, bearing: &Bearing, request: &Request) -> Reason {
+    fn reason(&self, call: &mut Call<'_>) -> Reason {
         let reason = match self.check {
-            Some(check) => explain::failed(check, self.code, bearing, request),
+            Some(check) => explain::failed(check, self.code, call),
             None => return self.bare(),
         };
         Reason { block: Some(self.block), check: Some(self.index), ..reason }
@@ -214,10 +217,10 @@ impl<'a> Failed<'a> {
 }
 
 /// A refusal with every failed check of this code.
-fn refuse(failed: &[Failed], code: Code, bearing: &Bearing, request: &Request) -> Decision {
+fn refuse(failed: &[Failed], code: Code, call: &mut Call<'_>) -> Decision {
     let of_code = failed.iter().filter(|failed| failed.code == code);
     let reason = |(index, failed): (usize, &Failed)| match index < limits::EXPLAINED_MAX {
-        true => failed.reason(bearing, request),
+        true => failed.reason(call),
         false => failed.bare(),
     };
     Decision::Deny { reasons: of_code.enumerate().map(reason).collect() }

@@ -65,30 +65,33 @@ pub const ORACLE_VALUE_BYTES_MAX: usize = 4096;
 
 /// Longest string matched against a glob, in bytes: matching costs pattern times value.
 pub const GLOB_VALUE_BYTES_MAX: usize = 1024;
-/// Work all oracles of one decision may do, in bytes of the values they parse; a glob counts each
-/// byte once for every four bytes of its pattern. A token may ask hundreds of questions. All of it
-/// takes some 0.4 ms.
-pub const ORACLE_WORK_MAX: usize = 32 * 1024;
-
-/// Work that making the facts of one call may take, in bytes copied, scanned or compared; every
-/// place that a pattern leads to counts as [`FACT_PLACE_WORK`]. A token may ask for every argument,
-/// each with its whole path, and hundreds of times for the same array. All of it takes some 0.35 ms.
-pub const FACT_WORK_MAX: usize = 1024 * 1024;
+/// Work that one decision may take, in bytes copied, scanned or compared while the facts of the
+/// call are made; all else that a token or the arguments can ask for counts as so many bytes. All of
+/// it takes some 0.8 ms at most, however it is spent.
+pub const DECISION_WORK_MAX: usize = 1_600_000;
+/// What a byte counts for that an oracle parses; a glob counts each byte once for every four bytes
+/// of its pattern. A token may ask hundreds of questions.
+pub const ORACLE_BYTE_WORK: usize = 48;
 /// What a byte counts for where text beyond ASCII is brought to lower case.
 pub const LOWER_WORK: usize = 128;
-/// What one place in the arguments counts for, in bytes.
+/// What a place in the arguments counts for that a fact is made of.
 pub const FACT_PLACE_WORK: usize = 64;
+/// What a place in the arguments counts for that is passed on the way.
+pub const FACT_STEP_WORK: usize = 40;
+/// What comparing one name in the arguments counts for.
+pub const FACT_NAME_WORK: usize = 8;
 /// Failed checks of one call that are explained in the language of grants; the others are named.
 pub const EXPLAINED_MAX: usize = 2;
-/// Work that explaining one reason may take, in bytes of text that are looked at; a byte takes some
-/// 5 ns, so all of it 0.15 ms. The caller chose the arguments, and a holder the grants that they are
-/// held against.
-pub const EXPLAINED_WORK_MAX: usize = 32 * 1024;
+/// What a byte of text counts for that is looked at to explain a refusal: it takes some 5 ns. The
+/// caller chose the arguments, and a holder the grants that they are held against.
+pub const EXPLAINED_BYTE_WORK: usize = 24;
 /// Work that compiling one regular expression may take to be part of an explanation.
 pub const EXPLAINED_REGEX_WORK: usize = 8 * 1024;
 
-/// Steps one evaluation may take: a join probe, an operation or 64 bytes of text are one step.
-pub const EVALUATION_STEPS_MAX: u64 = 20_000;
+/// What a step of the evaluation counts for: a join probe, an operation or 64 bytes of text.
+pub const STEP_WORK: usize = 48;
+/// Steps an evaluation may take where nothing was spent before it.
+pub const EVALUATION_STEPS_MAX: u64 = (DECISION_WORK_MAX / STEP_WORK) as u64;
 
 /// Longest life of a token.
 pub const TOKEN_TTL_SECS_MAX: u64 = 24 * 60 * 60;

@@ -24,4 +24,5 @@ pub use request::{Args, Request, RequestError};
 pub use revocation::{Key16, RevocationId};
 pub use timestamp::{Timestamp, TimestampError};
 pub use tool::{Tool, ToolError, ToolPattern};
+pub use work::TooMuchWork;
 pub(crate) use work::Work;

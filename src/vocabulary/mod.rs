@@ -16,9 +16,11 @@ mod pattern;
 pub mod print;
 pub mod read;
 mod sink;
+mod values;
 
 pub use datalog::{Datalog, DatalogError};
-pub use facts::{Bearing, TooMuchWork, facts, facts_into};
+pub(crate) use facts::facts_into;
+pub use facts::{Bearing, facts};
 pub use grant::{Grant, GrantError};
 pub use needs::Needs;
 pub use pattern::Pattern;

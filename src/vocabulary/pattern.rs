@@ -1,8 +1,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::Json;
+use smallvec::SmallVec;
+
+use crate::model::{Json, TooMuchWork, Work};
 use crate::vocabulary::grant::{ArgPath, Found, Place, Segment};
+
+/// The values at the places of a pattern.
+pub(super) type Values<'a> = SmallVec<[&'a Json; 4]>;
 
 /// An argument path inside Datalog, with a mark where it may end early.
 ///
@@ -24,19 +29,24 @@ impl Pattern {
 
     /// The values at the places of the pattern. `None` where one is missing that may not be, or
     /// the arguments have another shape: then no fact is made.
-    pub fn values<'a>(&self, args: &'a Json) -> Option<Vec<&'a Json>> {
-        let Found::Places(places) = self.path.find(args) else {
-            return None;
+    ///
+    /// *Errors*: [`TooMuchWork`] where that takes more than `work` has.
+    pub(super) fn values<'a>(
+        &self,
+        args: &'a Json,
+        work: &mut Work,
+    ) -> Result<Option<Values<'a>>, TooMuchWork> {
+        let value = |place: Place<'a>| match place {
+            Place::Value(value) => Some(Some(value)),
+            Place::Absent(depth) if depth <= self.optional_to => None,
+            Place::Absent(_) => Some(None),
         };
-        let mut values = Vec::with_capacity(places.len());
-        for place in places {
-            match place {
-                Place::Value(value) => values.push(value),
-                Place::Absent(depth) if depth <= self.optional_to => {}
-                Place::Absent(_) => return None,
-            }
+        if self.path.is_pattern() {
+            let Found::Places(places) = self.path.find_within(args, work)? else { return Ok(None) };
+            return Ok(places.into_iter().filter_map(value).collect());
         }
-        Some(values)
+        let place = self.path.place(args, work)?;
+        Ok(place.and_then(|place| value(place).into_iter().collect()))
     }
 }
 

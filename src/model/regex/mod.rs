@@ -74,7 +74,7 @@ impl RegexWork {
     }
 
     fn take(&mut self, work: usize) -> Result<(), RegexError> {
-        self.0.take(work).ok_or(RegexError::TooLarge)
+        self.0.take(work).map_err(|_| RegexError::TooLarge)
     }
 }
 

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::Json;
+use crate::model::{Json, TooMuchWork, Work, limits};
 
 const SEGMENTS_MAX: usize = 16;
 const BYTES_MAX: usize = 256;
@@ -72,36 +72,67 @@ impl ArgPath {
 
     /// Follows a path without `*` from the top of some arguments: the one place that it leads to,
     /// or `None` where it is blocked.
-    pub(crate) fn place<'a>(&self, args: &'a Json) -> Option<Place<'a>> {
+    ///
+    /// *Errors*: [`TooMuchWork`] where that takes more than `work` has.
+    pub(crate) fn place<'a>(
+        &self,
+        args: &'a Json,
+        work: &mut Work,
+    ) -> Result<Option<Place<'a>>, TooMuchWork> {
         let mut at = args;
         for (depth, segment) in (1..).zip(&self.0) {
-            let Segment::Name(name) = segment else { return None };
-            match inner(at, name)? {
-                None | Some(Json::Null) => return Some(Place::Absent(depth)),
-                Some(value) => at = value,
+            work.take(step_work(at, segment))?;
+            let Segment::Name(name) = segment else { return Ok(None) };
+            match inner(at, name) {
+                None => return Ok(None),
+                Some(None | Some(Json::Null)) => return Ok(Some(Place::Absent(depth))),
+                Some(Some(value)) => at = value,
             }
         }
-        Some(Place::Value(at))
+        Ok(Some(Place::Value(at)))
     }
 
     /// Follows the path from the top of some arguments.
     pub fn find<'a>(&self, args: &'a Json) -> Found<'a> {
+        self.find_within(args, &mut Work::new(usize::MAX)).unwrap_or(Found::Blocked)
+    }
+
+    /// The same, where that takes no more than there is.
+    ///
+    /// *Errors*: [`TooMuchWork`] where that takes more than `work` has.
+    pub(crate) fn find_within<'a>(
+        &self,
+        args: &'a Json,
+        work: &mut Work,
+    ) -> Result<Found<'a>, TooMuchWork> {
         let mut places = vec![Place::Value(args)];
         for (depth, segment) in self.0.iter().enumerate() {
             let mut next = Vec::with_capacity(places.len());
             for place in places {
-                match place {
-                    Place::Absent(_) => next.push(place),
-                    Place::Value(value) if !step(value, segment, depth + 1, &mut next) => {
-                        return Found::Blocked;
-                    }
-                    Place::Value(_) => {}
+                let Place::Value(value) = place else {
+                    next.push(place);
+                    continue;
+                };
+                work.take(step_work(value, segment))?;
+                if !step(value, segment, depth + 1, &mut next) {
+                    return Ok(Found::Blocked);
                 }
             }
             places = next;
         }
-        Found::Places(places)
+        Ok(Found::Places(places))
     }
+}
+
+/// What one step from a value costs: a member is found by looking at the names before it.
+fn step_work(value: &Json, segment: &Segment) -> usize {
+    let inside = match (value, segment) {
+        (Json::Object(members), Segment::Name(_)) => limits::FACT_NAME_WORK * members.len(),
+        (Json::Object(members), Segment::Every) => limits::FACT_STEP_WORK * members.len(),
+        (Json::Array(items), Segment::Every) => limits::FACT_STEP_WORK * items.len(),
+        _ => 0,
+    };
+    limits::FACT_STEP_WORK + inside
 }
 
 /// Pushes what one step leads to; false where the value has no inside.

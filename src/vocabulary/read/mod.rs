@@ -17,7 +17,7 @@ use self::assemble::Nesting;
 use self::canonical::Canonical;
 use super::compile;
 use super::grant::Grant;
-use crate::model::{Work, limits};
+use crate::model::{TooMuchWork, Work, limits};
 
 /// Reads the body of one query or rule as the grant that it was compiled from.
 ///
@@ -34,12 +34,16 @@ pub fn query(rule: &Rule) -> Option<Grant> {
         .find(|grant| compiles_to(grant, &wanted))
 }
 
-/// Takes what [`query`] may cost; `None` where so much is not left.
-pub(crate) fn take_work(rule: &Rule, work: &mut Work) -> Option<()> {
+/// Takes what [`query`] may cost.
+///
+/// *Errors*: [`TooMuchWork`] where so much is not left.
+pub(crate) fn take_work(rule: &Rule, work: &mut Work) -> Result<(), TooMuchWork> {
     const PREDICATE: usize = 256;
     let terms = |predicate: &Predicate| predicate.terms.iter().map(term_work).sum::<usize>();
-    rule.body.iter().try_for_each(|predicate| work.take(PREDICATE + terms(predicate)))?;
-    rule.expressions.iter().try_for_each(|expression| work.take(ops_work(&expression.ops)))
+    let predicates = rule.body.iter().map(|predicate| PREDICATE + terms(predicate));
+    let expressions = rule.expressions.iter().map(|expression| ops_work(&expression.ops));
+    let bytes = predicates.chain(expressions).sum::<usize>();
+    work.take(bytes.saturating_mul(limits::EXPLAINED_BYTE_WORK))
 }
 
 // Recursion is bounded by the limit on nesting of a token's closures.

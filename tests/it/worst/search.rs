@@ -56,20 +56,20 @@ pub(crate) fn search(seed: u64, time: Duration) -> Vec<(Attack, Cost)> {
         };
         let attack = genome.attack();
         let least = match living.last() {
-            Some((.., cost)) if living.len() >= POPULATION => cost.total(),
+            Some((.., cost)) if living.len() >= POPULATION => cost.decide,
             _ => Duration::ZERO,
         };
         // Once is enough for most; what seems dear is measured well.
-        let Some(cost) = measure(&attack, &policy, 1).filter(|cost| cost.total() > least) else {
+        let Some(cost) = measure(&attack, &policy, 1).filter(|cost| cost.decide > least) else {
             continue;
         };
         let Some(cost) = measure(&attack, &policy, 5)
-            .filter(|again| again.total() > least && again.code == cost.code)
+            .filter(|again| again.decide > least && again.code == cost.code)
         else {
             continue;
         };
         living.push((genome, attack, cost));
-        living.sort_by_key(|(.., cost)| std::cmp::Reverse(cost.total()));
+        living.sort_by_key(|(.., cost)| std::cmp::Reverse(cost.decide));
         living.truncate(POPULATION);
     }
     living.into_iter().map(|(_, attack, cost)| (attack, cost)).collect()
