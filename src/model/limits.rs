@@ -68,14 +68,14 @@ pub const GLOB_VALUE_BYTES_MAX: usize = 1024;
 /// Work that one decision may take, in bytes copied, scanned or compared while the facts of the
 /// call are made; all else that a token or the arguments can ask for counts as so many bytes. All of
 /// it takes some 0.8 ms at most, however it is spent.
-pub const DECISION_WORK_MAX: usize = 1_600_000;
+pub const DECISION_WORK_MAX: usize = 1_400_000;
 /// What a byte counts for that an oracle parses; a glob counts each byte once for every four bytes
 /// of its pattern. A token may ask hundreds of questions.
 pub const ORACLE_BYTE_WORK: usize = 48;
 /// What a byte counts for where text beyond ASCII is brought to lower case.
 pub const LOWER_WORK: usize = 128;
 /// What a place in the arguments counts for that a fact is made of.
-pub const FACT_PLACE_WORK: usize = 64;
+pub const FACT_PLACE_WORK: usize = 128;
 /// What a place in the arguments counts for that is passed on the way.
 pub const FACT_STEP_WORK: usize = 40;
 /// What comparing one name in the arguments counts for.

@@ -132,11 +132,13 @@ fn plain(
         if !needs.every_path && !needs.paths.contains(path) {
             return Ok(());
         }
-        work.take(2 * path.len() + size(value))?;
+        let fact = 2 * path.len() + size(value);
         if needs.words().contains(ARG) {
+            work.take(fact)?;
             with_term(value, |term| sink.fact(ARG, &[TermRef::Str(path), term]));
         }
         if let Some(micros) = micros(value).filter(|_| needs.words().contains(NUMBER)) {
+            work.take(fact)?;
             sink.fact(NUMBER, &[TermRef::Str(path), TermRef::Int(micros)]);
         }
         Ok(())

@@ -22,15 +22,14 @@ fn decided(policy: &str, args: &[String]) -> Decision {
 }
 
 #[test]
-fn a_policy_may_look_at_as_many_arguments_as_there_may_be() {
+fn a_policy_may_look_at_thousands_of_arguments() {
     let policy = r#"deny if arg($p, $v), $v == "secret"; allow if granted($i);"#;
     let named = |n: usize| format!("\"customer_{n}\": \"v{n}\"");
     let nested = |n: usize| format!("\"customer_{}\": {{\"id\": \"v{n}\"}}", n);
-    let in_order: Vec<String> = (0..limits::ARGS_LEAVES_MAX).map(named).collect();
+    let in_order: Vec<String> = (0..2_500).map(named).collect();
     assert_eq!(code(&decided(policy, &in_order)), "allow");
-    let all = limits::ARGS_LEAVES_MAX;
-    for (write, count) in [(&named as &dyn Fn(usize) -> String, all), (&nested, all * 3 / 4)] {
-        let args: Vec<String> = mixed(count).map(write).collect();
+    for write in [&named as &dyn Fn(usize) -> String, &nested] {
+        let args: Vec<String> = mixed(2_000).map(write).collect();
         assert_eq!(code(&decided(policy, &args)), "allow");
     }
     let mut args = in_order;

@@ -9,7 +9,7 @@ use super::error::{CompileFault, Origin};
 
 /// States and ways between them that one step may lead through; a simulation takes some 6 ns for
 /// each where all are live.
-const WEIGHT_PER_STEP: usize = 6;
+const WEIGHT_PER_STEP: usize = 3;
 /// Bytes of text that the first look at a text counts for.
 const TEXT_BYTES_MIN: u64 = 16;
 

@@ -73,7 +73,7 @@ pub(super) fn cases() -> Vec<Case> {
             "check-failed",
             one(
                 "check if number_at(\"a/*\", $b), $b.contains(5), arg_at(\"a/*\", $c), $c.contains(5);",
-                list(4000, |n| format!("{n}.5")),
+                list(2500, |n| format!("{n}.5")),
             ),
         ),
         (
@@ -209,7 +209,7 @@ pub(super) fn cases() -> Vec<Case> {
             "allow",
             one(
                 repeat(32, " ", |i| format!("check if arg_host(\"a\", \"h{i}.com\") or true;")),
-                format!("{{\"a\":\"https://{}.com/\"}}", "é.".repeat(300)),
+                format!("{{\"a\":\"https://{}.com/\"}}", "é.".repeat(250)),
             ),
         ),
         (

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod explanations;
+mod mixtures;
 mod programs;
 mod regexes;
 
@@ -34,8 +35,14 @@ pub(super) fn list(leaves: usize, value: impl Fn(usize) -> String) -> String {
     format!("{{\"a\":[{}]}}", repeat(leaves, ",", value))
 }
 
-/// Every attack.
+/// Every attack, by kind, and then the mixtures.
 pub(crate) fn cases() -> Vec<Case> {
-    let all = [programs::cases(), regexes::cases(), arguments::cases(), explanations::cases()];
-    all.into_iter().flatten().collect()
+    let parts = [
+        programs::cases(),
+        regexes::cases(),
+        arguments::cases(),
+        explanations::cases(),
+        mixtures::cases(),
+    ];
+    parts.into_iter().flatten().collect()
 }
