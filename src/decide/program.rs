@@ -56,6 +56,11 @@ impl Program {
         }
     }
 
+    /// What the token's regular expressions take, in bytes.
+    pub(crate) fn regex_bytes(&self) -> usize {
+        self.engine.regex_bytes()
+    }
+
     /// Adds the blocks from `from` on to what the blocks before them gave.
     fn with<B: Borrow<Block>>(
         base: &Arc<Base>,

@@ -19,8 +19,9 @@ const IDLE: Duration = Duration::from_secs(5 * 60);
 /// The longest life of an entry: the cache's clock counts no further than some centuries.
 const LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a decoded token and its program take, as a multiple of the token's bytes, and at least.
-const WEIGHT: (u32, u32) = (16, 4096);
+/// What a decoded token and its program take beside regular expressions, as a multiple of the
+/// token's bytes, and at least.
+const WEIGHT: (usize, usize) = (40, 8192);
 
 /// What finding a token's relatives takes, an entry: a signature, a place, and the cache's own.
 const RELATIVE_BYTES: u64 = 256;
@@ -115,8 +116,9 @@ impl Known {
     }
 
     fn weight(&self) -> u32 {
-        let bytes = u32::try_from(self.authentic.token().as_bytes().len()).unwrap_or(u32::MAX);
-        bytes.saturating_mul(WEIGHT.0).saturating_add(WEIGHT.1)
+        let bytes = WEIGHT.0.saturating_mul(self.authentic.token().as_bytes().len());
+        let all = bytes.saturating_add(WEIGHT.1).saturating_add(self.program.regex_bytes());
+        u32::try_from(all).unwrap_or(u32::MAX)
     }
 }
 
@@ -205,6 +207,13 @@ impl TokenCache {
     pub(super) fn forget(&self) {
         self.tokens.invalidate_all();
         self.settle();
+    }
+
+    /// What would be remembered of a token, and its weight.
+    pub(super) fn known_with_weight(&self, text: &str, now: Timestamp) -> (Known, u32) {
+        let known = self.ready(text.parse().unwrap(), now).unwrap();
+        let weight = known.weight();
+        (known, weight)
     }
 
     /// What the entries weigh.

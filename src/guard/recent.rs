@@ -9,9 +9,9 @@ use super::cache::Known;
 /// Places that each thread has.
 const PLACES: usize = 256;
 
-/// How often a thread finds a token by itself before the cache is asked again: the cache has to
-/// hear which tokens are in use.
-const USES: u32 = 4;
+/// How often, at most, a thread finds a token by itself before the cache is asked again: the cache
+/// has to hear which tokens are in use. It is asked after one use, then two, four and so on.
+const USES_MAX: u32 = 8;
 
 /// Where each thread found a token last.
 ///
@@ -24,7 +24,10 @@ pub(super) struct Recent(ThreadLocal<Box<RefCell<Vec<Place>>>>);
 struct Place {
     key: [u8; 32],
     known: Weak<Known>,
+    /// How often it may still be used.
     uses: u32,
+    /// How often it may be used once the cache has been asked again.
+    next_uses: u32,
 }
 
 impl Recent {
@@ -42,7 +45,9 @@ impl Recent {
         if let Ok(mut places) = places.try_borrow_mut()
             && let Some(place) = places.get_mut(index(key))
         {
-            *place = Place { key: *key, known: Arc::downgrade(known), uses: USES };
+            let uses = if place.key == *key { place.next_uses } else { 1 };
+            let next_uses = (2 * uses).min(USES_MAX);
+            *place = Place { key: *key, known: Arc::downgrade(known), uses, next_uses };
         }
     }
 }

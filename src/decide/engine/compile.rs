@@ -73,6 +73,11 @@ impl Program {
     pub fn blocks(&self) -> usize {
         self.blocks
     }
+
+    /// What the token's regular expressions take, in bytes, and somewhat more.
+    pub(crate) fn regex_bytes(&self) -> usize {
+        self.regexes.token_bytes()
+    }
 }
 
 /// A program in the making.

@@ -55,6 +55,11 @@ impl Regexes {
         Ok(place)
     }
 
+    /// What those of the token take, in bytes, and somewhat more.
+    pub(super) fn token_bytes(&self) -> usize {
+        self.token_work.spent()
+    }
+
     /// Whether regular expression `place` matches somewhere in `text`.
     pub(super) fn is_match(
         &self,

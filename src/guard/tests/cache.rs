@@ -5,6 +5,8 @@ use std::sync::{Arc, Barrier};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
+use biscuit_auth::UnverifiedBiscuit;
+use biscuit_auth::builder::BlockBuilder;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -39,7 +41,7 @@ fn child(token: &UnverifiedToken, seed: u64) -> UnverifiedToken {
 #[test]
 fn a_flood_neither_drives_out_nor_grows() {
     // Room for some two hundred tokens.
-    let cache = cache(4 * MEGABYTE);
+    let cache = cache(8 * MEGABYTE);
     let used: Vec<_> = (0..50).map(|seed| token_of(&key(), seed)).collect();
     let known: Vec<_> = used.iter().map(|token| find(&cache, token)).collect();
     for _ in 0..20 {
@@ -56,9 +58,11 @@ fn a_flood_neither_drives_out_nor_grows() {
             assert!(cache.find(&text, Timestamp::from_secs(NOW)).is_err());
         }
         for n in 0..100_u32 {
+            // Each another signature.
             let mut bytes = parent.as_bytes().to_vec();
-            let at = bytes.len() - 40 - (n as usize % 30);
-            bytes[at] ^= 1 << (round % 8);
+            let (number, at) = (round * 100 + n, bytes.len() - 60);
+            bytes[at] ^= 1 + (number % 255) as u8;
+            bytes[at + 1] ^= (number / 255) as u8;
             let error = cache.find(&URL_SAFE.encode(&bytes), Timestamp::from_secs(NOW));
             assert_eq!(error.unwrap_err().code, Code::SignatureInvalid);
         }
@@ -70,14 +74,14 @@ fn a_flood_neither_drives_out_nor_grows() {
             hits += usize::from(Arc::ptr_eq(&find(&cache, token), known));
         }
         cache.settle();
-        assert!(cache.size_bytes() <= 4 * MEGABYTE, "{}", cache.size_bytes());
+        assert!(cache.size_bytes() <= 8 * MEGABYTE, "{}", cache.size_bytes());
     }
     assert!(hits * 100 > asked * 95, "{hits} of {asked}");
 }
 
 #[test]
 fn many_that_ask_at_once_share_one_answer() {
-    let cache = cache(4 * MEGABYTE);
+    let cache = cache(8 * MEGABYTE);
     for seed in 0..20 {
         let text = token_of(&key(), seed).to_text();
         let barrier = Barrier::new(8);
@@ -149,4 +153,48 @@ fn a_token_is_forgotten_at_its_end() {
     let known = cache.find(&text, last).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(80));
     assert!(!Arc::ptr_eq(&cache.find(&text, last).unwrap(), &known));
+}
+
+/// What a token takes while it is remembered is no more than what it is taken for.
+#[test]
+fn a_token_weighs_what_it_takes() {
+    let repeat =
+        |count: usize, item: &dyn Fn(usize) -> String| -> String { (0..count).map(item).collect() };
+    let list = |count: usize| repeat(count, &|n| format!("{}, ", n % 100));
+    let regexes = |regex: &str| {
+        repeat(3, &|n| {
+            format!("check if \"a\".matches(\"{}\");", regex.replace('N', &n.to_string()))
+        })
+    };
+    let blocks = [
+        "check if true".to_owned(),
+        repeat(32, &|n| format!("check if arg_at(\"a{n}\", $x), $x == {n};")),
+        repeat(64, &|n| format!("f({n}, {n}, {n}, {n}, {n}, {n}, {n}, {n});")),
+        repeat(64, &|n| format!("r{n}($x) <- r{}($x), call($a, $b), $x == 1;", n + 1)),
+        repeat(8, &|n| format!("f({n}, [{}0]);", list(200))),
+        repeat(8, &|n| format!("f({n}, {{{}}});", repeat(200, &|n| format!("{n}, ")) + "900")),
+        repeat(8, &|n| format!("f({n}, {{{}}});", repeat(99, &|n| format!("{n}: 1, ")) + "900: 1")),
+        repeat(8, &|n| format!("check if [{}1] != [], {n} == {n};", list(100))),
+        repeat(30, &|n| format!("check if {}{n} > 1;", repeat(25, &|_| "1 + ".to_owned()))),
+        repeat(9, &|n| format!("check if {}true;", repeat(20, &|_| format!("{n} == 1 || ")))),
+        repeat(16, &|n| format!("check if {}true;", repeat(15, &|_| format!("call({n}, $x) or ")))),
+        regexes("(?:a?b?c?){30}N"),
+        regexes("(?i)[a-y]{40}N"),
+        regexes("\\\\wN"),
+        regexes("[a-y]{40}(a|b|ab)*yN"),
+        format!("f(\"{}\");", "x".repeat(8_000)),
+    ];
+    let nothing_kept = cache(0);
+    for (place, block) in blocks.iter().enumerate() {
+        let block = BlockBuilder::new().code(block).unwrap();
+        let parent = UnverifiedBiscuit::from(token_of(&key(), 1).as_bytes()).unwrap();
+        let text = URL_SAFE.encode(parent.append(block).unwrap().to_vec().unwrap());
+        let make = || nothing_kept.known_with_weight(&text, Timestamp::from_secs(NOW));
+        // The first time, the thread makes room that it keeps.
+        drop(make());
+        let mut known = None;
+        let taken = allocation_counter::measure(|| known = Some(make()));
+        let weight = known.unwrap().1;
+        assert!(taken.bytes_current <= i64::from(weight), "{place}: {taken:?}, {weight}");
+    }
 }

@@ -46,6 +46,11 @@ impl RegexWork {
         Self(Work::new(bytes))
     }
 
+    /// What was taken of a token's work.
+    pub(crate) fn spent(&self) -> usize {
+        limits::TOKEN_REGEX_WORK_MAX.saturating_sub(self.0.left())
+    }
+
     /// Takes what reading a regular expression costs, without doing it.
     pub(crate) fn take_reading(&mut self, text: &str) -> Result<(), RegexError> {
         if text.len() > limits::REGEX_BYTES_MAX {
