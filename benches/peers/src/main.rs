@@ -31,7 +31,7 @@ fn main() -> anyhow::Result<()> {
     let machine = Machine::here();
     let allocations = allocations()?;
     let mut issuer = Issuer::new();
-    let throughput = threads::measure(&mut issuer, options.rounds.min(100));
+    let throughput = threads::measure(&mut issuer, options.rounds);
     let fixtures: Vec<Fixture> =
         work::DEPTHS.iter().map(|depth| Fixture::new(&mut issuer, *depth)).collect();
     let jwt = jwt_cedar::Gateway::new();

@@ -101,8 +101,9 @@ pub fn bars(report: &Report) -> Vec<Bar> {
             ratio(OursCold, WarrantWhole, 4),
             Some(AtMost(0.8)),
         ),
-        bar("decisions a second, two threads : one", threads, Some(AtLeast(1.8))),
+        bar("decisions a second, two threads : one (best rounds)", threads, Some(AtLeast(1.8))),
         bar("the same, both with the same tokens", shared, None),
+        bar("the same, of hashing: the machine itself", report.throughput.machine, None),
         bar(
             "child of a token met, depth 3, to its decision : one ed25519 verify",
             ratio(OursChild, FloorSignature, 3),
