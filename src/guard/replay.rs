@@ -113,7 +113,7 @@ impl LocalReplays {
             return Spent::Unavailable;
         };
         let mut half = Half::default();
-        half.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+        half.iter_mut().zip(key).for_each(|(to, from)| *to = from);
         if !self.has_room() {
             self.shards.iter().for_each(|shard| self.forget(&mut locked(shard), now));
         }
