@@ -1,6 +1,13 @@
 //! Step 2, attenuate: append checks to a token, offline; nothing can be added to what it permits.
 //!
-//! Needs neither the root key nor the authority, only an unsealed token.
+//! Needs neither the root key nor the authority, only an unsealed token. To hand a bound token on
+//! also needs the key of its holder, see [`delegate`].
+
+mod call;
+mod delegate;
+
+pub use call::seal_for_call;
+pub use delegate::delegate;
 
 use std::collections::BTreeSet;
 
@@ -9,7 +16,7 @@ use biscuit_auth::{KeyPair, UnverifiedBiscuit};
 use rand::{CryptoRng, RngCore};
 
 use crate::model::{Timestamp, limits};
-use crate::token::UnverifiedToken;
+use crate::token::{Chain, UnverifiedToken};
 use crate::vocabulary::compile::{self, CompileError};
 use crate::vocabulary::{Datalog, DatalogError, Grant, frame};
 
@@ -54,6 +61,24 @@ pub enum AttenuateError {
     /// The Datalog states a word it may not.
     #[error(transparent)]
     Datalog(#[from] DatalogError),
+    /// A bearer token has no holder who could hand it on.
+    #[error("the token is bound to no holder: whoever has it can use it, so just pass it on")]
+    Bearer,
+    /// A bound token needs a proof with each call.
+    #[error("the token is bound to a holder: seal it, and send a proof with each call")]
+    Bound,
+    /// Only the current holder can hand a token on.
+    #[error("the key given is not that of the token's current holder")]
+    NotTheHolder,
+    /// The next holder has held the token before.
+    #[error("the next holder's key holds the token or has held it before")]
+    Loop,
+    /// The name of the next holder.
+    #[error(
+        "the name is empty, longer than {} bytes or holds control characters",
+        limits::TEXT_BYTES_MAX
+    )]
+    Name,
     /// The result would be refused by every verifier.
     #[error("the token would be refused: {0}")]
     Refused(String),
@@ -67,19 +92,12 @@ pub fn attenuate(
     narrowing: &Narrowing,
     rng: &mut (impl RngCore + CryptoRng),
 ) -> Result<UnverifiedToken, AttenuateError> {
-    if token.is_sealed() {
-        return Err(AttenuateError::Sealed);
+    takes_a_block(token)?;
+    let checks = checks(narrowing)?;
+    if checks.is_empty() && narrowing.datalog.is_empty() {
+        return Err(AttenuateError::Nothing);
     }
-    if token.blocks().len() >= limits::BLOCKS_MAX {
-        return Err(AttenuateError::Full);
-    }
-    let block = block(narrowing)?;
-    let next = KeyPair::new_with_rng(Algorithm::Ed25519, rng);
-    let bytes = UnverifiedBiscuit::from(token.as_bytes())
-        .and_then(|biscuit| biscuit.append_with_keypair(&next, block))
-        .and_then(|biscuit| biscuit.to_vec())
-        .map_err(|_| AttenuateError::Refused("it could not be built".to_owned()))?;
-    refused_if_malformed(bytes)
+    append(token, block(checks, &narrowing.datalog)?, rng)
 }
 
 /// Seals a token: whoever holds the result can use it, and append nothing.
@@ -89,27 +107,49 @@ pub fn seal(token: &UnverifiedToken) -> Result<UnverifiedToken, AttenuateError> 
     if token.is_sealed() {
         return Err(AttenuateError::Sealed);
     }
+    token.sealed().map_err(|error| AttenuateError::Refused(error.to_string()))
+}
+
+/// Refuses a token that takes no further block.
+fn takes_a_block(token: &UnverifiedToken) -> Result<(), AttenuateError> {
+    match token.is_sealed() {
+        true => Err(AttenuateError::Sealed),
+        false if token.blocks().len() >= limits::BLOCKS_MAX => Err(AttenuateError::Full),
+        false => Ok(()),
+    }
+}
+
+/// Appends a first-party block.
+fn append(
+    token: &UnverifiedToken,
+    block: BlockBuilder,
+    rng: &mut (impl RngCore + CryptoRng),
+) -> Result<UnverifiedToken, AttenuateError> {
+    let next = KeyPair::new_with_rng(Algorithm::Ed25519, rng);
     let bytes = UnverifiedBiscuit::from(token.as_bytes())
-        .and_then(|biscuit| biscuit.seal())
+        .and_then(|biscuit| biscuit.append_with_keypair(&next, block))
         .and_then(|biscuit| biscuit.to_vec())
-        .map_err(|_| AttenuateError::Refused("it could not be built".to_owned()))?;
+        .map_err(not_built)?;
     refused_if_malformed(bytes)
 }
 
-fn refused_if_malformed(bytes: Vec<u8>) -> Result<UnverifiedToken, AttenuateError> {
-    UnverifiedToken::from_bytes(bytes).map_err(|error| AttenuateError::Refused(error.to_string()))
+fn not_built(_: biscuit_auth::error::Token) -> AttenuateError {
+    AttenuateError::Refused("it could not be built".to_owned())
 }
 
-fn block(narrowing: &Narrowing) -> Result<BlockBuilder, AttenuateError> {
-    let checks = checks(narrowing)?;
-    if checks.is_empty() && narrowing.datalog.is_empty() {
-        return Err(AttenuateError::Nothing);
-    }
-    narrowing.datalog.allowed_in_block()?;
+fn refused_if_malformed(bytes: Vec<u8>) -> Result<UnverifiedToken, AttenuateError> {
+    let refused = |error: &dyn std::error::Error| AttenuateError::Refused(error.to_string());
+    let token = UnverifiedToken::from_bytes(bytes).map_err(|error| refused(&error))?;
+    Chain::of(&token).map_err(|error| refused(&error))?;
+    Ok(token)
+}
+
+fn block(checks: Vec<Check>, datalog: &Datalog) -> Result<BlockBuilder, AttenuateError> {
+    datalog.allowed_in_block()?;
     let built = checks
         .into_iter()
         .try_fold(BlockBuilder::new(), BlockBuilder::check)
-        .and_then(|builder| narrowing.datalog.add_to_block(builder));
+        .and_then(|builder| datalog.add_to_block(builder));
     built.map_err(|_| AttenuateError::Refused("its Datalog is not well formed".to_owned()))
 }
 

@@ -134,6 +134,20 @@ impl FactSink for ToEngine<'_> {
 /// memory from the heap but what its thread keeps for the next.
 pub fn decide(verified: &Verified<'_>, program: &Program, request: &Request) -> Decision {
     let authentic = verified.authentic();
+    if let Err(reason) = verified.is_proven_for(request) {
+        return Decision::deny(reason);
+    }
+    let mut decision = evaluate(authentic, program, request);
+    if let Decision::Deny { reasons } = &mut decision {
+        for reason in reasons {
+            let name = reason.block.and_then(|block| authentic.hop_name(block));
+            reason.hop = name.map(str::to_owned);
+        }
+    }
+    decision
+}
+
+fn evaluate(authentic: &Authentic, program: &Program, request: &Request) -> Decision {
     let bearing = authentic.bearing();
     let mut work = Work::new(limits::DECISION_WORK_MAX);
     let mut sink = ToEngine { words: &program.words, request: program.engine.request() };

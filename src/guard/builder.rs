@@ -8,13 +8,15 @@ use arc_swap::ArcSwap;
 use super::cache::{TokenCache, Trust};
 use super::flow::{Decider, Shared};
 use super::layer::Guard;
+use super::nonce::Nonces;
+use super::replay::{LocalReplays, Replays};
 use super::tools::ToolMap;
 use crate::config::SystemClock;
 use crate::decide::{self, Policy, PolicyError};
 use crate::keys::TrustedRoots;
 use crate::mint::is_plain_text;
 use crate::model::Clock;
-use crate::model::{Key16, Timestamp, ToolError, ToolPattern, limits};
+use crate::model::{Key16, TargetUri, Timestamp, ToolError, ToolPattern, limits};
 use crate::record::{Redaction, Sink};
 use crate::verify::RevocationView;
 
@@ -41,6 +43,9 @@ pub struct GuardBuilder {
     body_bytes_max: usize,
     body_timeout: Duration,
     cache_bytes_max: u64,
+    public_uri: Option<TargetUri>,
+    replays: Arc<dyn Replays>,
+    nonces: Option<Nonces>,
     decider: Decider,
 }
 
@@ -86,6 +91,9 @@ impl GuardBuilder {
             body_bytes_max: limits::ARGS_BYTES_MAX,
             body_timeout: BODY_TIMEOUT,
             cache_bytes_max: CACHE_BYTES_MAX,
+            public_uri: None,
+            replays: Arc::new(LocalReplays::default()),
+            nonces: None,
             decider: Arc::new(decide::decide),
         }
     }
@@ -152,6 +160,29 @@ impl GuardBuilder {
         Self { cache_bytes_max: max, ..self }
     }
 
+    /// The address under which callers reach the service: a proof's `htu` must be this, followed by
+    /// the path of the request.
+    ///
+    /// *Shape*: scheme, host, port where it is not the scheme's own, and what a proxy takes off the
+    /// path. Without it, a proof must name `http://` and whatever the request says is its host. That
+    /// is right only where callers speak to this process without TLS, and it is the caller's word:
+    /// then only the audience of the token, and not the proof, keeps a call from another gateway out.
+    pub fn public_uri(self, uri: TargetUri) -> Self {
+        Self { public_uri: Some(uri), ..self }
+    }
+
+    /// Where proofs that were used are remembered, instead of a [`LocalReplays`] of its own.
+    /// Gateways that share callers and an address need to share it.
+    pub fn replays(self, replays: Arc<dyn Replays>) -> Self {
+        Self { replays, ..self }
+    }
+
+    /// Asks every proof for a nonce, so that none can be made ahead of its time (RFC 9449, section
+    /// 8). A call without one is answered with the nonce to use.
+    pub fn proof_nonces(self, nonces: Nonces) -> Self {
+        Self { nonces: Some(nonces), ..self }
+    }
+
     #[cfg(test)]
     pub(super) fn decider(self, decider: Decider) -> Self {
         Self { decider, ..self }
@@ -180,6 +211,9 @@ impl GuardBuilder {
             redaction: self.redaction,
             body_bytes_max: self.body_bytes_max,
             body_timeout: self.body_timeout,
+            public_uri: self.public_uri,
+            replays: self.replays,
+            nonces: self.nonces,
             decider: self.decider,
         };
         Ok(Guard { shared: Arc::new(shared) })

@@ -145,7 +145,16 @@ impl TokenCache {
     ///
     /// *Errors*: a reason of decoding, verifying or compiling the token.
     pub fn find(&self, text: &str, now: Timestamp) -> Result<Arc<Known>, Reason> {
-        let key: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        self.find_under(Sha256::digest(text.as_bytes()).into(), text, now)
+    }
+
+    /// The same where the SHA-256 of the text is known already.
+    pub(super) fn find_under(
+        &self,
+        key: [u8; 32],
+        text: &str,
+        now: Timestamp,
+    ) -> Result<Arc<Known>, Reason> {
         if let Some(known) = self.recent.find(&key) {
             return Ok(known);
         }

@@ -7,25 +7,31 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use bytes::{Buf, Bytes};
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HeaderName};
 use http::request::Parts;
 use http::{Request as HttpRequest, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
+use sha2::{Digest, Sha256};
 
 use super::allowed::Allowed;
 use super::arguments;
 use super::cache::{Known, TokenCache, Trust};
+use super::nonce::Nonces;
 use super::refusal::{self, Refusal};
+use super::replay::{self, Replays};
 use super::tools::{ToolCall, ToolMap};
 use crate::decide::{Decision, Program};
 use crate::model::Clock;
-use crate::model::{Code, Reason, Request, Tool, ToolPattern};
-use crate::present;
+use crate::model::{Code, Reason, Request, TargetUri, Tool, ToolPattern};
+use crate::present::Credentials;
 use crate::record::{Record, Redaction, Sink};
 use crate::verify::{RevocationView, Verified};
 
 /// Longest method or path that is recorded, in characters.
 const RECORDED_CHARS_MAX: usize = 1024;
+
+/// The header of a holder's proof.
+const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// How a verified call is decided.
 pub(super) type Decider = Arc<dyn Fn(&Verified<'_>, &Program, &Request) -> Decision + Send + Sync>;
@@ -44,6 +50,9 @@ pub(super) struct Shared {
     pub(super) redaction: Redaction,
     pub(super) body_bytes_max: usize,
     pub(super) body_timeout: Duration,
+    pub(super) public_uri: Option<TargetUri>,
+    pub(super) replays: Arc<dyn Replays>,
+    pub(super) nonces: Option<Nonces>,
     pub(super) decider: Decider,
 }
 
@@ -106,13 +115,20 @@ impl Shared {
         B::Data: Buf + Send,
         B::Error: Into<axum::BoxError>,
     {
-        let values: Vec<_> = parts.headers.get_all(AUTHORIZATION).iter().cloned().collect();
+        let values = |name| parts.headers.get_all(name).iter().cloned().collect::<Vec<_>>();
+        let (authorization, proofs) = (values(AUTHORIZATION), values(DPOP));
         arguments::strip(&mut parts.headers);
-        let text = present::token_text(values.iter().map(|value| value.as_bytes()))?;
-        let known = tokens.find(text, self.clock.now())?;
+        let authorization = authorization.iter().map(|value| value.as_bytes());
+        let proofs = proofs.iter().map(|value| value.as_bytes());
+        let credentials = Credentials::from_headers(authorization, proofs)?;
+        let digest = Sha256::digest(credentials.token()).into();
+        let now = self.clock.now();
+        let known = tokens.find_under(digest, credentials.token(), now)?;
         seen.known = Some(Arc::clone(&known));
-        // A body is not read for a token that is of no use.
-        known.authentic().admit(&**self.view.load_full(), self.clock.now())?;
+        let authentic = known.authentic();
+        // A body is not read for a token or a proof that is of no use.
+        authentic.unrevoked(&**self.view.load_full(), now)?;
+        let proof = self.holder_proof(parts, &credentials, digest, authentic, now)?;
         let waiting = self.clock.micros();
         let body = self.read(body).await;
         seen.waited_micros = self.clock.micros().saturating_sub(waiting);
@@ -128,10 +144,18 @@ impl Shared {
             http: Some((parts.method.to_string(), parts.uri.path().to_owned())),
         });
         // Asked again: much may have been revoked while the body came in.
-        let verified = known.authentic().admit(&**self.view.load_full(), now)?;
+        authentic.unrevoked(&**self.view.load_full(), now)?;
+        let possession = match proof {
+            Some(proof) => {
+                let unspent = proof.for_call(request).map_err(Reason::from)?;
+                Some(replay::spend(&*self.replays, unspent, now).await?)
+            }
+            None => None,
+        };
+        let verified = authentic.admit_with(&**self.view.load_full(), now, possession.as_ref())?;
         match (self.decider)(&verified, known.program(), request) {
             Decision::Allow { grant } => Ok((grant, body)),
-            Decision::Deny { reasons } => Err(Refusal { reasons, status: None }),
+            Decision::Deny { reasons } => Err(reasons.into()),
         }
     }
 

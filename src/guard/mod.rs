@@ -2,10 +2,13 @@
 //!
 //! For each request, in this order, and the first hit ends it:
 //!
-//! 1. *present*: exactly one `Authorization: Bearer` header carries the token;
-//! 2. *verify*: the token is genuine (remembered under its hash), and not revoked (asked anew);
+//! 1. *present*: exactly one `Authorization` header carries the token, at most one `DPoP` header the
+//!    proof of its holder;
+//! 2. *verify*: the token is genuine (remembered under its hash), not revoked (asked anew), and for a
+//!    bound token the proof is its holder's, for this place and time;
 //! 3. the request is a call: a [`ToolMap`] names the tool and makes the arguments of path, query
-//!    and JSON body, read once and strictly, so that nobody downstream reads them differently;
+//!    and JSON body, read once and strictly, so that nobody downstream reads them differently. A
+//!    proof must be for this very call, and is spent: it opens nothing a second time;
 //! 4. *decide*: block 0, the checks of every block, and the gateway's [`Policy`];
 //! 5. *record*: one line to the [`Sink`], and no call without it;
 //! 6. the handler gets the bytes that were judged, without the token, and what is known of the
@@ -56,10 +59,13 @@ mod arguments;
 mod builder;
 mod cache;
 mod flow;
+mod holder;
 mod layer;
+mod nonce;
 mod path;
 mod recent;
 mod refusal;
+mod replay;
 mod tools;
 
 #[cfg(test)]
@@ -69,4 +75,6 @@ pub use allowed::Allowed;
 pub use builder::{GuardBuilder, GuardError};
 pub use cache::{Known, TokenCache, Trust};
 pub use layer::{Guard, Guarded};
+pub use nonce::Nonces;
+pub use replay::{LocalReplays, Replays, Spending, Spent};
 pub use tools::{RouteError, ToolCall, ToolMap};

@@ -10,24 +10,35 @@ use crate::model::{Code, Reason};
 /// Longest text in a challenge, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 200;
 
+/// The challenge that says how a bound token is sent.
+const DPOP: &str = "DPoP algs=\"EdDSA\"";
+
 /// A call that is not forwarded, and the status where it is not the code's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) reasons: Vec<Reason>,
     pub(super) status: Option<StatusCode>,
+    /// The nonce that the next proof must carry.
+    pub(super) nonce: Option<String>,
 }
 
 impl Refusal {
     /// A call that cannot be judged, with the status that says why.
     pub(super) fn malformed(status: StatusCode, message: impl Into<String>) -> Self {
         let reason = Reason::new(Code::RequestMalformed, message);
-        Self { reasons: vec![reason], status: Some(status) }
+        Self { status: Some(status), ..reason.into() }
     }
 }
 
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
-        Self { reasons: vec![reason], status: None }
+        vec![reason].into()
+    }
+}
+
+impl From<Vec<Reason>> for Refusal {
+    fn from(reasons: Vec<Reason>) -> Self {
+        Self { reasons, status: None, nonce: None }
     }
 }
 
@@ -64,14 +75,21 @@ pub(super) fn response(refusal: &Refusal, realm: &str) -> Response<Body> {
     };
     let mut response = Response::new(Body::from(serde_json::to_vec(&problem).unwrap_or_default()));
     *response.status_mut() = status;
+    let nonce = refusal.nonce.as_deref().and_then(|nonce| HeaderValue::try_from(nonce).ok());
     let mut set = |name: HeaderName, value| response.headers_mut().insert(name, value);
     set(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(challenge) = challenge(status, code, detail, realm) {
+    if let Some(challenge) = challenge(status, code, detail, realm, nonce.is_some()) {
         set(WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(nonce) = nonce {
+        set(HeaderName::from_static("dpop-nonce"), nonce);
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         set(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if code == Code::TokenMissing {
+        response.headers_mut().append(WWW_AUTHENTICATE, HeaderValue::from_static(DPOP));
     }
     response
 }
@@ -83,6 +101,7 @@ fn told(reason: &Reason) -> Reason {
         | Code::ApprovalRequired
         | Code::BudgetExhausted
         | Code::RevocationStale
+        | Code::ProofStoreUnavailable
         | Code::RecordUnavailable => Reason::new(reason.code, title(reason.code)),
         // An expression of the policy belongs to no block of the token.
         Code::EvaluationError if reason.block.is_none() => {
@@ -94,23 +113,35 @@ fn told(reason: &Reason) -> Reason {
 
 /// The challenge that goes with a status.
 ///
-/// *Source*: RFC 6750 section 3: no error where the call carried no token.
-fn challenge(status: StatusCode, code: Code, detail: &str, realm: &str) -> Option<HeaderValue> {
-    let error = match (status, code) {
-        (StatusCode::UNAUTHORIZED, Code::TokenMissing) => None,
-        (StatusCode::UNAUTHORIZED, _) => Some("invalid_token"),
-        (StatusCode::FORBIDDEN, _) => Some("insufficient_scope"),
+/// *Source*: RFC 6750 section 3: no error where the call carried no token. RFC 9449 section 7.1 for
+/// the faults of proofs, section 9 for the nonce that a proof is asked for.
+fn challenge(
+    status: StatusCode,
+    code: Code,
+    detail: &str,
+    realm: &str,
+    wants_nonce: bool,
+) -> Option<HeaderValue> {
+    let proof = |error| ("DPoP", error, ", algs=\"EdDSA\"");
+    let (scheme, error, rest) = match (status, code) {
+        (StatusCode::UNAUTHORIZED, Code::TokenMissing) => ("Bearer", "", ""),
+        (StatusCode::UNAUTHORIZED, Code::ProofMissing | Code::ProofInvalid) if wants_nonce => {
+            proof("use_dpop_nonce")
+        }
+        (
+            StatusCode::UNAUTHORIZED,
+            Code::ProofMissing | Code::ProofInvalid | Code::ProofReplayed,
+        ) => proof("invalid_dpop_proof"),
+        (StatusCode::UNAUTHORIZED, _) => ("Bearer", "invalid_token", ""),
+        (StatusCode::FORBIDDEN, _) => ("Bearer", "insufficient_scope", ""),
         _ => return None,
     };
-    let realm = plain(realm);
-    let text = match error {
-        None => format!("Bearer realm=\"{realm}\""),
-        Some(error) => format!(
-            "Bearer realm=\"{realm}\", error=\"{error}\", error_description=\"{code}: {}\"",
-            plain(detail)
-        ),
+    let (realm, detail) = (plain(realm), plain(detail));
+    let error = match error {
+        "" => String::new(),
+        error => format!(", error=\"{error}\", error_description=\"{code}: {detail}\""),
     };
-    HeaderValue::try_from(text).ok()
+    HeaderValue::try_from(format!("{scheme} realm=\"{realm}\"{error}{rest}")).ok()
 }
 
 /// The text without any character that a quoted `error_description` may not hold.
@@ -145,6 +176,7 @@ fn title(code: Code) -> &'static str {
         Code::ProofMissing => "The call carries no proof of the token's holder",
         Code::ProofInvalid => "The proof of the token's holder is not valid",
         Code::ProofReplayed => "The proof of the token's holder was used before",
+        Code::ProofStoreUnavailable => "The gateway does not know which proofs were used before",
         Code::ChainTooLong => "The delegation chain is too long",
         Code::Expired => "The token has expired",
         Code::AudienceMismatch => "The token is meant for another gateway",

@@ -1,11 +1,16 @@
-//! Keys: root keys that sign tokens, the public keys a verifier trusts, and their text forms.
+//! Keys: root keys that sign tokens, holder keys that sign proofs, the public keys a verifier
+//! trusts, and their text forms.
 //!
 //! Reads no file and draws no randomness; see the `config` module and the CLI for that.
 
+mod holder;
+mod jwk;
 mod public;
 mod root;
 mod trusted;
 
+pub use holder::HolderKey;
+pub(crate) use jwk::bytes_of_jwk;
 pub use public::{KeyError, KeyId, VerifyingKey};
 pub use root::RootKey;
 pub use trusted::{RootState, TrustedRoot, TrustedRoots};

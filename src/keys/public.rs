@@ -14,6 +14,12 @@ pub enum KeyError {
     /// Not `ed25519-private/` and 64 hexadecimal characters.
     #[error("a private key is `ed25519-private/` and 64 hexadecimal characters")]
     PrivateForm,
+    /// Not `ed25519-holder-private/` and 64 hexadecimal characters.
+    #[error("a holder's private key is `ed25519-holder-private/` and 64 hexadecimal characters")]
+    HolderForm,
+    /// Not a public JSON Web Key for ed25519.
+    #[error("a JSON Web Key for ed25519 has the members `kty`, `crv` and `x`, and no others")]
+    Jwk,
     /// The bytes are no point of the curve, or one of small order that verifies anything.
     #[error("the bytes are not a usable ed25519 public key")]
     NotAKey,

@@ -11,7 +11,8 @@ use biscuit_auth::builder::{Algorithm, BlockBuilder, Fact, Term};
 use rand::{CryptoRng, RngCore};
 use uuid::Uuid;
 
-use crate::keys::RootKey;
+use crate::keys::{RootKey, VerifyingKey};
+pub use crate::model::is_plain_text;
 use crate::model::{Timestamp, limits};
 use crate::token::UnverifiedToken;
 use crate::vocabulary::compile::{self, CompileError};
@@ -37,6 +38,8 @@ pub struct Task {
     pub ttl_secs: u64,
     /// How many delegation hops it allows.
     pub depth: u32,
+    /// Whose proof each call must carry; `None` is a bearer token.
+    pub holder: Option<VerifyingKey>,
     /// Further facts, rules and checks for block 0.
     pub datalog: Datalog,
 }
@@ -98,6 +101,7 @@ impl Task {
             audience,
             ttl_secs: limits::TOKEN_TTL_SECS_DEFAULT,
             depth: limits::DEPTH_DEFAULT,
+            holder: None,
             datalog: Datalog::default(),
         }
     }
@@ -131,11 +135,6 @@ impl Task {
         }
         self.datalog.allowed_in_authority().map_err(MintError::Datalog)
     }
-}
-
-/// Whether a text may stand in a token: not empty, not too long, no control characters.
-pub fn is_plain_text(text: &str) -> bool {
-    !text.is_empty() && text.len() <= limits::TEXT_BYTES_MAX && !text.chars().any(char::is_control)
 }
 
 /// Mints the token of one task.
@@ -193,6 +192,7 @@ fn authority_facts(task: &Task, id: &str) -> Vec<Fact> {
     for (name, text) in texts {
         facts.extend(text.iter().map(|text| fact(name, Term::Str(text.clone()))));
     }
+    facts.extend(task.holder.map(|key| fact("holder", Term::Bytes(key.to_bytes().to_vec()))));
     facts
 }
 

@@ -107,3 +107,11 @@ pub const TEXT_BYTES_MAX: usize = 512;
 pub const REVOCATION_AGE_SECS_MAX: u64 = 60;
 /// How far two clocks may be apart.
 pub const CLOCK_SKEW_SECS: u64 = 5;
+/// Longest proof of a holder, in bytes. One with every claim takes some 600.
+pub const PROOF_BYTES_MAX: usize = 4 * 1024;
+/// How long a proof is good for, counted from the moment it names.
+pub const PROOF_AGE_SECS_MAX: u64 = 60;
+/// Longest identifier of a proof, in bytes; 128 random bits take 22.
+pub const PROOF_ID_BYTES_MAX: usize = 128;
+/// Proofs that a gateway's own memory of them holds: each is kept for some 70 s, in about 64 bytes.
+pub const PROOFS_KEPT_MAX: usize = 1_000_000;

@@ -52,6 +52,8 @@ codes! {
     ProofInvalid = "proof-invalid", 401;
     /// The proof was used before.
     ProofReplayed = "proof-replayed", 401;
+    /// This verifier cannot say whether the proof was used before.
+    ProofStoreUnavailable = "proof-store-unavailable", 503;
     /// More delegation hops than the token or the limits allow.
     ChainTooLong = "chain-too-long", 403;
     /// The token's time is over.

@@ -1,31 +1,78 @@
 //! Step 3, present: carry a token to where it is verified, and take it out again.
 //!
-//! Over HTTP a token travels as `Authorization: Bearer <token>` (RFC 6750).
+//! | token | over HTTP | in an envelope's `_meta`, as MCP has it |
+//! | --- | --- | --- |
+//! | bearer | `Authorization: Bearer <token>` (RFC 6750) | [`META_AUTHORIZATION`] |
+//! | bound | `Authorization: DPoP <token>` and `DPoP: <proof>` (RFC 9449) | the same two strings, under [`META_AUTHORIZATION`] and [`META_PROOF`] |
+//!
+//! A bound token goes with a proof that its holder makes for each call, see [`present`].
 
-use crate::model::{Code, Reason};
+mod credentials;
+mod proof;
+
+pub use credentials::{Credentials, META_AUTHORIZATION, META_PROOF, Scheme};
+pub use proof::{PresentError, Presentation, ProofCall, present};
+
+use std::fmt;
+
+use crate::model::Reason;
 use crate::token::{Envelope, UnverifiedToken};
 
-/// A token as one call carries it: who signed what, and nothing yet of what the blocks say.
-#[derive(Clone, Debug)]
+/// A token as one call carries it, with the proof beside it: who signed what, and nothing yet of
+/// what the blocks say.
+#[derive(Clone)]
 pub struct Presented {
     envelope: Envelope,
+    scheme: Scheme,
+    proof: Option<String>,
 }
 
 impl Presented {
-    /// A token that came with a call.
+    /// A token that came with a call, without a proof.
     pub fn new(token: impl Into<Envelope>) -> Self {
-        Self { envelope: token.into() }
+        Self { envelope: token.into(), scheme: Scheme::Bearer, proof: None }
     }
 
-    /// Takes the token out of the values of a call's `Authorization` headers.
+    /// Takes the token out of the values of a call's `Authorization` headers, where it has no `DPoP`
+    /// header.
     ///
-    /// *Errors*: a reason with `token-missing` where there is none, `token-malformed` where there
-    /// is more than one, or another code of the token's own.
+    /// *Errors*: as [`Presented::from_headers`].
     pub fn from_authorization<'a>(
         values: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Self, Reason> {
-        let envelope = token_text(values)?.parse()?;
-        Ok(Self { envelope })
+        Self::from_headers(values, [])
+    }
+
+    /// Takes token and proof out of the values of a call's `Authorization` and `DPoP` headers.
+    ///
+    /// *Errors*: those of [`Credentials::from_headers`], or another code of the token's own.
+    pub fn from_headers<'a>(
+        authorization: impl IntoIterator<Item = &'a [u8]>,
+        proofs: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Self, Reason> {
+        Credentials::from_headers(authorization, proofs)?.try_into()
+    }
+
+    /// How the token was sent.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The text of the proof, where one came along.
+    pub fn proof(&self) -> Option<&str> {
+        self.proof.as_deref()
+    }
+}
+
+impl TryFrom<Credentials<'_>> for Presented {
+    type Error = Reason;
+
+    fn try_from(credentials: Credentials<'_>) -> Result<Self, Reason> {
+        Ok(Self {
+            envelope: credentials.token().parse()?,
+            scheme: credentials.scheme(),
+            proof: credentials.proof().map(str::to_owned),
+        })
     }
 }
 
@@ -35,25 +82,15 @@ impl From<Presented> for Envelope {
     }
 }
 
-/// The text of the one token in a call's `Authorization` headers.
-///
-/// *Errors*: as [`Presented::from_authorization`].
-pub fn token_text<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Result<&'a str, Reason> {
-    let mut values = values.into_iter();
-    let missing = || Reason::new(Code::TokenMissing, "the call carries no token");
-    let value = values.next().ok_or_else(missing)?;
-    if values.next().is_some() {
-        let message = "the call carries more than one `Authorization` header";
-        return Err(Reason::new(Code::TokenMalformed, message));
-    }
-    let value = std::str::from_utf8(value).map_err(|_| missing())?;
-    match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => Ok(token.trim()),
-        _ => Err(missing()),
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { envelope, scheme, proof } = self;
+        let proof = proof.as_ref().map(String::len);
+        write!(f, "Presented({envelope:?}, {scheme:?}, proof of {} bytes)", proof.unwrap_or(0))
     }
 }
 
-/// The value of an `Authorization` header that carries the token. It is a secret.
+/// The value of an `Authorization` header that carries a bearer token. It is a secret.
 pub fn to_authorization(token: &UnverifiedToken) -> String {
     format!("Bearer {}", token.to_text())
 }

@@ -6,6 +6,7 @@
 //! checked by [`verify`](crate::verify) alone, which does so before it reads what a stranger's
 //! blocks say.
 
+mod chain;
 mod decode;
 mod envelope;
 mod operations;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 
+pub use self::chain::{Chain, ChainError, Holder};
 use self::decode::Blocks;
 pub use self::envelope::Envelope;
 pub(crate) use self::envelope::{SignatureVersion, SignedBlock};
@@ -124,6 +126,20 @@ impl UnverifiedToken {
     /// The token's text form: URL-safe base64 with padding. An unsealed token's is a secret.
     pub fn to_text(&self) -> String {
         URL_SAFE.encode(self.as_bytes())
+    }
+
+    /// The token sealed, or as it is where it is sealed already: nothing can be appended.
+    ///
+    /// *Errors*: [`TokenError`] where the token's own key does not fit it.
+    pub fn sealed(&self) -> Result<Self, TokenError> {
+        if self.is_sealed() {
+            return Ok(self.clone());
+        }
+        let bytes = biscuit_auth::UnverifiedBiscuit::from(self.as_bytes())
+            .and_then(|biscuit| biscuit.seal())
+            .and_then(|biscuit| biscuit.to_vec())
+            .map_err(|_| TokenError::malformed("the token could not be sealed"))?;
+        Self::from_bytes(bytes)
     }
 
     /// The root key that the token names.

@@ -3,11 +3,12 @@ use std::sync::Arc;
 use biscuit_auth::builder::Term;
 use serde::{Deserialize, Serialize};
 
+use super::possession::Possession;
 use super::revocation::RevocationView;
 use super::{signatures, vocabulary};
 use crate::keys::{KeyId, TrustedRoot, TrustedRoots, VerifyingKey};
-use crate::model::{Block, Code, Key16, Reason, RevocationId, Timestamp};
-use crate::token::{Envelope, UnverifiedToken};
+use crate::model::{Block, Code, Key16, Reason, Request, RevocationId, Timestamp};
+use crate::token::{Chain, Envelope, Holder, UnverifiedToken};
 use crate::vocabulary::Bearing;
 use crate::vocabulary::frame::{self, Frame};
 
@@ -19,6 +20,8 @@ use crate::vocabulary::frame::{self, Frame};
 pub struct Authentic {
     token: UnverifiedToken,
     root: TrustedRoot,
+    /// Who held it, from block 0 on; nobody for a bearer token.
+    holders: Chain,
     /// The key that the next block would be signed with.
     last_key: VerifyingKey,
     keys: Vec<(Key16, Option<usize>)>,
@@ -26,30 +29,42 @@ pub struct Authentic {
 }
 
 /// One step of a delegation chain.
+///
+/// *Shape*: a bound token has one for block 0 and one for each time it was handed on, a bearer
+/// token one for each block. Its place among them, from 0, is the depth of the step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hop {
     /// The block that made the step; 0 is the authority's.
     pub block: usize,
-    /// What the step is called: the agent for block 0, where it says.
+    /// What the step is called: the agent for block 0, where it says; then what each holder called
+    /// the next one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The thumbprint of the key that holds the token from here on, for a bound token.
+    ///
+    /// *Source*: RFC 7638.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// The block's revocation identifier, shortened.
     pub revocation_id: String,
 }
 
 /// A token that may be used now, as far as authenticity and revocation go.
 ///
-/// *Shape*: only [`Authentic::admit`] makes one, for one call.
+/// *Shape*: only [`Authentic::admit`] makes one, for one call. For a bound token it holds the
+/// possession that was proven, which [`decide`](crate::decide::decide) holds the call against.
 #[derive(Clone, Copy, Debug)]
 pub struct Verified<'a> {
     authentic: &'a Authentic,
+    possession: Option<&'a Possession>,
 }
 
 /// Checks the root key and the signatures of a token, then reads its blocks and checks that they
 /// speak the vocabulary.
 ///
-/// *Errors*: a reason with `root-unknown`, `signature-invalid` or `vocabulary-unknown`, or the code
-/// of a [`TokenError`](crate::token::TokenError) for a genuine token whose blocks are malformed or beyond a limit.
+/// *Errors*: a reason with `root-unknown`, `signature-invalid` or `vocabulary-unknown`, the code of a
+/// [`TokenError`](crate::token::TokenError) for a genuine token whose blocks are malformed or beyond
+/// a limit, or `token-malformed` where they make no [`Chain`].
 pub fn authenticate(token: impl Into<Envelope>, roots: &TrustedRoots) -> Result<Authentic, Reason> {
     authenticate_like(token.into(), roots, None)
 }
@@ -77,7 +92,13 @@ pub fn authenticate_like(
         Some(relative) => UnverifiedToken::read_like(envelope, &relative.token),
         None => UnverifiedToken::read(envelope),
     };
-    Authentic::new(token?, root, last_key, known)
+    let token = token?;
+    vocabulary::spoken(token.blocks(), known)?;
+    let holders = match relative {
+        Some(relative) => relative.holders.of_like(&token, known),
+        None => Chain::of(&token),
+    };
+    Ok(Authentic::new(token, root, last_key, holders?))
 }
 
 fn root_of<'a>(envelope: &Envelope, roots: &'a TrustedRoots) -> Result<&'a TrustedRoot, Reason> {
@@ -104,14 +125,13 @@ fn earliest_expiry(blocks: &[Arc<Block>]) -> Option<Timestamp> {
 }
 
 impl Authentic {
-    /// A token whose signatures hold. The first `known` blocks are known to speak the vocabulary.
+    /// A token whose signatures hold, that speaks the vocabulary, and was held by these.
     fn new(
         token: UnverifiedToken,
         root: &TrustedRoot,
         last_key: VerifyingKey,
-        known: usize,
-    ) -> Result<Self, Reason> {
-        vocabulary::spoken(token.blocks(), known)?;
+        holders: Chain,
+    ) -> Self {
         let ids = token.revocation_ids().iter().enumerate();
         let mut keys: Vec<_> = ids.map(|(block, id)| (id.key16(), Some(block))).collect();
         for name in ["task", "agent"] {
@@ -119,7 +139,7 @@ impl Authentic {
         }
         keys.push((Key16::of(&root.key.to_bytes()), None));
         let expires = earliest_expiry(token.blocks());
-        Ok(Self { keys, expires, root: root.clone(), last_key, token })
+        Self { keys, expires, root: root.clone(), holders, last_key, token }
     }
 
     /// How many blocks another token has in common with this one, and the key that signs the next.
@@ -136,15 +156,52 @@ impl Authentic {
         Ok((key, common))
     }
 
-    /// Asks whether the token is revoked, and whether the view that says so is fresh.
+    /// Admits a bearer token to one call: as [`Authentic::admit_with`] without a proof.
     ///
-    /// *Errors*: a reason with `revocation-stale`, `revoked`, or `proof-missing` for a token that
-    /// is bound to a holder: proofs are not supported yet, so it cannot be used.
+    /// *Errors*: as there; `proof-missing` for every bound token.
     pub fn admit(
         &self,
         revocations: &dyn RevocationView,
         now: Timestamp,
     ) -> Result<Verified<'_>, Reason> {
+        self.admit_with(revocations, now, None)
+    }
+
+    /// Admits the token to one call: asks whether it is revoked, and whether whoever sent it
+    /// possesses its final holder's key.
+    ///
+    /// *Errors*: a reason with `revocation-stale` or `revoked`; `proof-missing` for a bound token
+    /// without a possession; `proof-invalid` for the possession of another token or key, of a
+    /// proof whose time is over, or with a bearer token.
+    pub fn admit_with<'a>(
+        &'a self,
+        revocations: &dyn RevocationView,
+        now: Timestamp,
+        possession: Option<&'a Possession>,
+    ) -> Result<Verified<'a>, Reason> {
+        self.unrevoked(revocations, now)?;
+        let invalid = |message: &str| Err(Reason::new(Code::ProofInvalid, message));
+        match (self.holder(), possession) {
+            (None, None) => {}
+            (Some(_), None) => {
+                let message = "the token is bound to a holder and the call carries no proof";
+                return Err(Reason::new(Code::ProofMissing, message));
+            }
+            (Some(_), Some(possession)) if possession.is_of(self, now) => {}
+            (Some(_), Some(_)) => return invalid("the proof is not of the token's holder"),
+            (None, Some(_)) => return invalid("the token is bound to no holder"),
+        }
+        Ok(Verified { authentic: self, possession })
+    }
+
+    /// Asks whether the token is revoked, and whether the view that says so is fresh.
+    ///
+    /// *Errors*: a reason with `revocation-stale` or `revoked`.
+    pub fn unrevoked(
+        &self,
+        revocations: &dyn RevocationView,
+        now: Timestamp,
+    ) -> Result<(), Reason> {
         if !revocations.is_fresh(now) {
             let message = "this gateway does not know recent revocations";
             return Err(Reason::new(Code::RevocationStale, message));
@@ -156,11 +213,24 @@ impl Authentic {
             };
             return Err(Reason { block: *block, ..Reason::new(Code::Revoked, message) });
         }
-        if self.is_bound() {
-            let message = "the token is bound to a holder and the call carries no proof";
-            return Err(Reason::new(Code::ProofMissing, message));
-        }
-        Ok(Verified { authentic: self })
+        Ok(())
+    }
+
+    /// The key of the final holder, whose proof each call must carry; `None` for a bearer token.
+    pub fn holder(&self) -> Option<&VerifyingKey> {
+        self.holders.current().map(|holder| &holder.key)
+    }
+
+    /// Who held the token, from block 0 on.
+    pub fn holders(&self) -> &Chain {
+        &self.holders
+    }
+
+    /// What the last delegator up to a block calls the holder that the block came to, or by whom
+    /// it was appended.
+    pub fn hop_name(&self, block: usize) -> Option<&str> {
+        let mut holders = self.holders.holders().iter().rev();
+        holders.find(|holder| holder.block <= block)?.name.as_deref()
     }
 
     /// The token.
@@ -205,30 +275,40 @@ impl Authentic {
 
     /// The steps from the authority to whoever holds the token.
     pub fn chain(&self) -> Vec<Hop> {
-        let hop = |(block, id): (usize, &RevocationId)| Hop {
+        let hop = |(block, id): (usize, &RevocationId), holder: Option<&Holder>| Hop {
             block,
             name: match block {
                 0 => self.token.authority_text("agent").map(str::to_owned),
-                _ => None,
+                _ => holder.and_then(|holder| holder.name.clone()),
             },
+            key: holder.map(|holder| holder.thumbprint.clone()),
             revocation_id: id.short(),
         };
-        self.revocation_ids().iter().enumerate().map(hop).collect()
+        let blocks = self.revocation_ids().iter().enumerate();
+        let holders = self.holders.holders();
+        if holders.is_empty() {
+            return blocks.map(|block| hop(block, None)).collect();
+        }
+        let held = |block| holders.iter().find(|holder| holder.block == block);
+        blocks.filter_map(|block| Some(hop(block, Some(held(block.0)?)))).collect()
     }
 
-    /// What the token adds to a request's facts. Every appended block of a bearer token counts as
-    /// a hop: nothing else shows how often it was handed on.
+    /// What the token adds to a request's facts: the hops, and the final holder's key.
+    ///
+    /// *Shape*: a hop of a bound token is one time that it was handed on. Every appended block of a
+    /// bearer token counts as one: nothing else shows how often that was.
     pub fn bearing(&self) -> Bearing {
-        let hops = self.blocks().len().saturating_sub(1);
-        Bearing { depth: u32::try_from(hops).unwrap_or(u32::MAX), presenter: None }
+        let presenter = self.holder().map(VerifyingKey::to_bytes);
+        let hops = match presenter {
+            Some(_) => self.holders.hops(),
+            None => self.blocks().len().saturating_sub(1),
+        };
+        Bearing { depth: u32::try_from(hops).unwrap_or(u32::MAX), presenter }
     }
 
-    fn is_bound(&self) -> bool {
-        let stated = |block: &Arc<Block>| {
-            let heads = block.rules.iter().map(|rule| &rule.head);
-            block.facts.iter().map(|fact| &fact.predicate).chain(heads).any(|p| p.name == "holder")
-        };
-        self.blocks().first().is_some_and(stated)
+    /// The signature of the last block, by which a possession names the token.
+    pub(super) fn last_signature(&self) -> Option<[u8; 64]> {
+        self.token.envelope().blocks().last().map(|block| block.signature)
     }
 }
 
@@ -236,6 +316,13 @@ impl<'a> Verified<'a> {
     /// What was verified.
     pub fn authentic(&self) -> &'a Authentic {
         self.authentic
+    }
+
+    /// Whether the proof that came with the call, if one did, is for this very request.
+    ///
+    /// *Errors*: a reason with `proof-invalid`.
+    pub fn is_proven_for(&self, request: &Request) -> Result<(), Reason> {
+        self.possession.map_or(Ok(()), |possession| possession.is_for(request))
     }
 }
 

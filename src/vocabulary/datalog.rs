@@ -94,11 +94,11 @@ impl Datalog {
     }
 
     /// Refuses what an attenuating block must not state: request facts, which would make its own
-    /// checks lie, and policies.
+    /// checks lie, who holds the token, which is said by minting and delegating, and policies.
     ///
     /// *Errors*: [`DatalogError::Reserved`] with the word.
     pub fn allowed_in_block(&self) -> Result<(), DatalogError> {
-        self.allowed_in_token(is_request)
+        self.allowed_in_token(|name| is_request(name) || matches!(name, "holder" | "delegate"))
     }
 
     fn allowed_in_token(&self, is_refused: fn(&str) -> bool) -> Result<(), DatalogError> {

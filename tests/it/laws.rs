@@ -114,7 +114,7 @@ fn law_2_an_unknown_vocabulary_version_denies() {
             "hardtack(1); task(\"a\"); task(\"b\"); granted(0) <- call(\"crm\", $t);",
             "vocabulary-unknown",
         ),
-        ("hardtack(1); holder(hex:00); granted(0) <- call(\"crm\", $t);", "proof-missing"),
+        ("hardtack(1); holder(hex:00); granted(0) <- call(\"crm\", $t);", "token-malformed"),
     ] {
         let bytes = biscuit_auth::Biscuit::builder()
             .root_key_id(root().id())

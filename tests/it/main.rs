@@ -17,6 +17,7 @@ mod authority;
 #[cfg(feature = "cli")]
 mod authority_crash;
 mod breaker;
+mod chain;
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]
@@ -38,12 +39,16 @@ mod generators;
 mod grants;
 #[cfg(feature = "gateway")]
 mod guard;
+mod holders;
 mod laws;
 mod limits;
 #[cfg(feature = "cli")]
 mod policy;
+mod proof;
 mod properties;
 mod record;
+#[cfg(feature = "guard")]
+mod replay;
 mod request_order;
 mod support;
 mod tidy;

@@ -1,0 +1,172 @@
+//! Proofs that were used: each is taken once.
+//!
+//! *Shape*: a store has one operation, [`Replays::spend`]. It must be atomic: of all that spend one
+//! key, one is told that it is fresh. [`LocalReplays`] holds for one process; gateways behind one
+//! address that share their callers need one store together.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::model::{Code, Reason, Timestamp, limits};
+use crate::verify::{Possession, ProofFault, Unspent};
+
+/// Parts of a store that are locked one by one.
+const SHARDS: usize = 64;
+
+/// What a store says of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// Seen for the first time, and from now on remembered.
+    Fresh,
+    /// Seen before.
+    Seen,
+    /// The store is full, away, or cannot say any more: nothing was spent.
+    Unavailable,
+}
+
+/// What a store is about to say.
+pub type Spending<'a> = Pin<Box<dyn Future<Output = Spent> + Send + 'a>>;
+
+/// A memory of proofs that were used.
+pub trait Replays: Send + Sync {
+    /// Spends a key, and remembers it at least until a moment has passed; `now` is the caller's.
+    ///
+    /// *Shape*: one atomic operation, such as `SET key 1 NX PXAT until` of a shared store. Whoever
+    /// does not know answers [`Spent::Unavailable`], never [`Spent::Fresh`].
+    fn spend(&self, key: [u8; 32], until: Timestamp, now: Timestamp) -> Spending<'_>;
+}
+
+/// Spends a proof.
+///
+/// *Errors*: a reason with `proof-replayed`, `proof-store-unavailable`, or `proof-invalid` for a
+/// proof whose time has passed meanwhile: its key may be forgotten already.
+pub(super) async fn spend(
+    replays: &dyn Replays,
+    unspent: Unspent,
+    now: Timestamp,
+) -> Result<Possession, Reason> {
+    if now > unspent.good_until() {
+        return Err(ProofFault::Old.into());
+    }
+    match replays.spend(unspent.key(), unspent.closes(), now).await {
+        Spent::Fresh => Ok(unspent.spent()),
+        Spent::Seen => Err(Reason::new(Code::ProofReplayed, "the proof was used before")),
+        Spent::Unavailable => {
+            let message = "this gateway cannot tell whether the proof was used before";
+            Err(Reason::new(Code::ProofStoreUnavailable, message))
+        }
+    }
+}
+
+/// A memory of proofs in this process: exact and bounded.
+///
+/// *Shape*: keys in 64 shards by their first bits, each with its own lock. A key leaves when its
+/// moment has passed and never before; when there is no room, a new one is not taken.
+pub struct LocalReplays {
+    shards: Vec<Mutex<Shard>>,
+    count: AtomicUsize,
+    max: usize,
+}
+
+/// Half of a key: 128 bits of a SHA-256 are told apart for certain.
+type Half = [u8; 16];
+
+#[derive(Default)]
+struct Shard {
+    keys: HashSet<Half>,
+    /// The keys that leave when each second is over.
+    leaving: BTreeMap<u64, Vec<Half>>,
+    /// Keys that were to be remembered until this second or before are gone.
+    forgotten: u64,
+}
+
+impl Default for LocalReplays {
+    fn default() -> Self {
+        Self::new(limits::PROOFS_KEPT_MAX)
+    }
+}
+
+impl LocalReplays {
+    /// A memory of so many proofs.
+    pub fn new(max: usize) -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { shards, count: AtomicUsize::new(0), max }
+    }
+
+    /// How many proofs are remembered.
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn take(&self, key: [u8; 32], until: Timestamp, now: Timestamp) -> Spent {
+        let [first, ..] = key;
+        let Some(shard) = self.shards.get(usize::from(first) % SHARDS) else {
+            return Spent::Unavailable;
+        };
+        let mut half = Half::default();
+        half.iter_mut().zip(key).for_each(|(to, from)| *to = from);
+        if !self.has_room() {
+            self.shards.iter().for_each(|shard| self.forget(&mut locked(shard), now));
+        }
+        let mut shard = locked(shard);
+        self.forget(&mut shard, now);
+        let until = until.secs();
+        if shard.keys.contains(&half) {
+            return Spent::Seen;
+        }
+        // Where a clock went back, the key may have been here already.
+        if until <= shard.forgotten || !self.takes_room() {
+            return Spent::Unavailable;
+        }
+        shard.keys.insert(half);
+        shard.leaving.entry(until).or_default().push(half);
+        Spent::Fresh
+    }
+
+    fn has_room(&self) -> bool {
+        self.len() < self.max
+    }
+
+    fn takes_room(&self) -> bool {
+        let one_more = |count: usize| count.checked_add(1).filter(|count| *count <= self.max);
+        self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
+    /// Forgets the keys of a shard whose moment has passed.
+    fn forget(&self, shard: &mut Shard, now: Timestamp) {
+        while let Some(first) = shard.leaving.first_entry().filter(|e| *e.key() < now.secs()) {
+            shard.forgotten = shard.forgotten.max(*first.key());
+            let keys = first.remove();
+            for key in &keys {
+                shard.keys.remove(key);
+            }
+            self.count.fetch_sub(keys.len(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// A shard is whole after every statement that changes it, so one left by a panic is too.
+fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Replays for LocalReplays {
+    fn spend(&self, key: [u8; 32], until: Timestamp, now: Timestamp) -> Spending<'_> {
+        Box::pin(std::future::ready(self.take(key, until, now)))
+    }
+}
+
+impl fmt::Debug for LocalReplays {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LocalReplays({} of {})", self.len(), self.max)
+    }
+}
