@@ -57,7 +57,7 @@ impl Program {
     }
 
     /// What the token's regular expressions take, in bytes.
-    pub(crate) fn regex_bytes(&self) -> usize {
+    pub fn regex_bytes(&self) -> usize {
         self.engine.regex_bytes()
     }
 

@@ -6,6 +6,7 @@
 //! the machine disturbs all alike, and [`report`] and [`plot`] say what came out.
 
 pub mod biscuits;
+pub mod bound;
 pub mod floors;
 pub mod jwt_cedar;
 pub mod measure;

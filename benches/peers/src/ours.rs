@@ -12,7 +12,7 @@ use std::sync::Arc;
 use hardtack::attenuate::{Narrowing, attenuate};
 use hardtack::decide::Policy;
 use hardtack::guard::{TokenCache, Trust};
-use hardtack::keys::{RootKey, TrustedRoots};
+use hardtack::keys::{HolderKey, RootKey, TrustedRoots};
 use hardtack::mint::{Task, mint};
 use hardtack::model::{Args, JsonProfile, Key16, Request, Timestamp};
 use hardtack::token::{Envelope, UnverifiedToken};
@@ -39,12 +39,12 @@ pub struct Issuer {
 
 /// One gateway with its cache.
 pub struct Gateway {
-    cache: TokenCache,
-    view: Arc<Revocations>,
-    request: Arc<Request>,
+    pub(crate) cache: TokenCache,
+    pub(crate) view: Arc<Revocations>,
+    pub(crate) request: Arc<Request>,
 }
 
-fn grants(hop: usize) -> Vec<Grant> {
+pub(crate) fn grants(hop: usize) -> Vec<Grant> {
     let json = format!(
         r#"[{{"tool": "{}/{}", "args": {{"amount": {{"max": {}}},
             "currency": {{"one_of": ["{}", "{}"]}},
@@ -76,6 +76,22 @@ impl Issuer {
     pub fn token(&mut self, depth: usize) -> UnverifiedToken {
         let minted = mint(&self.task, &self.root, now(), &mut self.rng).expect("mint").token;
         (1..=depth).fold(minted, |token, hop| self.narrowed(&token, hop))
+    }
+
+    /// Where the issuer's randomness comes from.
+    pub(crate) fn rng(&mut self) -> &mut StdRng {
+        &mut self.rng
+    }
+
+    /// The call that is measured.
+    pub(crate) fn request(&self) -> Request {
+        request()
+    }
+
+    /// A token for this holder alone.
+    pub(crate) fn bound(&mut self, holder: &HolderKey) -> UnverifiedToken {
+        let task = Task { holder: Some(holder.public()), ..self.task.clone() };
+        mint(&task, &self.root, now(), &mut self.rng).expect("mint").token
     }
 
     /// A child of a token, its hop counted from the authority.

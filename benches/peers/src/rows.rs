@@ -3,11 +3,12 @@
 use hardtack::token::UnverifiedToken;
 
 use crate::biscuits::Authorizing;
+use crate::bound::{Chain, Door};
 use crate::floors::{Lookup, Signatures};
 use crate::jwt_cedar;
 use crate::measure::{Row, check, timed};
 use crate::ours::{Gateway, Issuer};
-use crate::warrants::Chain;
+use crate::warrants::Chain as Warrants;
 
 /// How many children of one parent there are, each of which a gateway meets once.
 const CHILDREN: usize = 16;
@@ -17,10 +18,12 @@ const CHILDREN: usize = 16;
 #[expect(missing_docs, reason = "`Subject::label` says it")]
 pub enum Subject {
     OursWarm,
+    OursBound,
     OursChild,
     OursCold,
     OursVerify,
     OursVerifyChild,
+    OursDelegate,
     BiscuitWarm,
     BiscuitCold,
     BiscuitVerify,
@@ -42,12 +45,14 @@ pub enum Subject {
 
 impl Subject {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::OursWarm,
+        Self::OursBound,
         Self::OursChild,
         Self::OursCold,
         Self::OursVerify,
         Self::OursVerifyChild,
+        Self::OursDelegate,
         Self::BiscuitWarm,
         Self::BiscuitCold,
         Self::BiscuitVerify,
@@ -71,10 +76,12 @@ impl Subject {
     pub fn label(self) -> (&'static str, &'static str) {
         match self {
             Self::OursWarm => ("Hardtack", "warm: token met before"),
+            Self::OursBound => ("Hardtack", "warm, bound: with its proof"),
             Self::OursChild => ("Hardtack", "child of a token met before"),
             Self::OursCold => ("Hardtack", "cold: text to decision"),
             Self::OursVerify => ("Hardtack", "verify alone"),
             Self::OursVerifyChild => ("Hardtack", "verify a known parent's child"),
+            Self::OursDelegate => ("Hardtack", "delegate to the next holder"),
             Self::BiscuitWarm => ("biscuit-auth", "warm: authorizer alone"),
             Self::BiscuitCold => ("biscuit-auth", "cold: text to decision"),
             Self::BiscuitVerify => ("biscuit-auth", "verify alone"),
@@ -118,6 +125,8 @@ pub struct Fixture {
     pub family: Option<(String, Vec<String>)>,
     /// A gateway that has met the token.
     pub gateway: Gateway,
+    /// A bound token of the same depth, and a gateway of its own.
+    pub bound: (Chain, Door),
 }
 
 impl Fixture {
@@ -132,7 +141,12 @@ impl Fixture {
         let gateway = issuer.gateway();
         assert!(gateway.decide(&token.to_text()), "ours allows");
         assert!(gateway.refuses_more(&token.to_text(), depth), "ours refuses");
-        Self { depth, token, family, gateway }
+        let chain = Chain::new(issuer, depth);
+        let door = chain.door(issuer.gateway());
+        let shown = chain.show(issuer);
+        assert!(chain.decide(&door, &shown), "ours allows a bound call");
+        assert!(!chain.decide(&door, &shown), "ours refuses a proof that was used");
+        Self { depth, token, family, gateway, bound: (chain, door) }
     }
 }
 
@@ -153,7 +167,7 @@ pub fn all<'a>(
 }
 
 fn ours<'a>(issuer: &'a Issuer, fixture: &'a Fixture) -> Vec<Row<'a>> {
-    let Fixture { depth, token, family, gateway } = fixture;
+    let Fixture { depth, token, family, gateway, bound: (chain, door) } = fixture;
     let text = token.to_text();
     let roots = issuer.roots();
     let warm = text.clone();
@@ -168,6 +182,11 @@ fn ours<'a>(issuer: &'a Issuer, fixture: &'a Fixture) -> Vec<Row<'a>> {
                 .sum()
         }),
         Row::repeated(Subject::OursVerify, *depth, move || issuer.verify(&roots, token.as_bytes())),
+        Row::custom(Subject::OursBound, *depth, 64, move |operations| {
+            let shown: Vec<_> = (0..operations).map(|_| chain.show(issuer)).collect();
+            timed(|| shown.iter().for_each(|shown| check(|| chain.decide(door, shown))))
+        }),
+        Row::repeated(Subject::OursDelegate, *depth, move || chain.delegate(depth + 1)),
     ];
     if let Some((parent, children)) = family {
         let (known, child) = issuer.family(parent, &children[0]);
@@ -200,11 +219,11 @@ fn biscuits<'a>(issuer: &Issuer, fixture: &'a Fixture) -> Vec<Row<'a>> {
 }
 
 fn warrants<'a>(depth: usize) -> Vec<Row<'a>> {
-    let chain = || Chain::new(depth);
+    let chain = || Warrants::new(depth);
     let (without, decode, constraints) = (chain(), chain(), chain());
     assert!(constraints.refuses_more(), "tenuo refuses");
     // A proof is signed for each batch, outside the time taken.
-    let proven = |subject, with: fn(&Chain, &crate::warrants::Proof) -> bool| {
+    let proven = |subject, with: fn(&Warrants, &crate::warrants::Proof) -> bool| {
         let chain = chain();
         Row::custom(subject, depth, u32::MAX, move |operations| {
             let proof = chain.prove();
@@ -212,11 +231,11 @@ fn warrants<'a>(depth: usize) -> Vec<Row<'a>> {
         })
     };
     vec![
-        proven(Subject::WarrantWhole, Chain::whole),
+        proven(Subject::WarrantWhole, Warrants::whole),
         Row::repeated(Subject::WarrantWithoutProof, depth, move || without.without_proof()),
         Row::repeated(Subject::WarrantDecode, depth, move || decode.decode().is_some()),
-        proven(Subject::WarrantDecoded, Chain::decoded),
-        proven(Subject::WarrantRemembered, Chain::remembered),
+        proven(Subject::WarrantDecoded, Warrants::decoded),
+        proven(Subject::WarrantRemembered, Warrants::remembered),
         Row::repeated(Subject::WarrantConstraints, depth, move || constraints.constraints_alone()),
     ]
 }

@@ -101,6 +101,12 @@ pub fn bars(report: &Report) -> Vec<Bar> {
             ratio(OursCold, WarrantWhole, 4),
             Some(AtMost(0.8)),
         ),
+        bar(
+            "warm, bound, depth 3 : one ed25519 verify + warm",
+            report.median(OursBound, 3)
+                / (report.median(FloorSignature, 3) + report.median(OursWarm, 3)),
+            Some(AtMost(1.15)),
+        ),
         bar("decisions a second, two threads : one (best rounds)", threads, Some(AtLeast(1.8))),
         bar("the same, both with the same tokens", shared, None),
         bar("the same, of hashing: the machine itself", report.throughput.machine, None),
