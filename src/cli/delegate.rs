@@ -33,12 +33,12 @@ pub(super) struct Args {
 }
 
 const EXAMPLE: &str = "\
-Example: a sub-agent makes a key; its parent hands it refunds up to 20, for ten minutes
+Example: a sub-agent makes a key; its parent hands it refunds up to 20
   hardtack key new --holder sub.key > sub.pub
   hardtack delegate - --key agent.key --to sub.pub --name agent:refunds \\
     --tool stripe/refund --arg 'amount<=20' --for 10m < task.token > sub.token
 
-From then on only the next holder can use what this prints; your own token stays as it is.
+Only the next holder can use what this prints; your own token stays as it is.
 `hardtack attenuate --help` has the expressions for --arg.";
 
 impl Args {

@@ -61,7 +61,7 @@ const NEW: &str = "\
 Example: keep the private half, give every gateway the public one
   hardtack key new root.key > root.pub
 
-Example: an agent makes a key of its own, and gives the public half to whoever delegates
+Example: an agent makes a key of its own, and gives away the public half
   hardtack key new --holder agent.key > agent.pub";
 
 const PUBLIC: &str = "\

@@ -54,17 +54,18 @@ pub(super) struct Args {
 const EXAMPLE: &str = "\
 Example: make the call, or leave that to another program
   hardtack call - --key sub.key --tool stripe/refund \\
-    --url https://api.example.com/refunds --args '{\"amount\":15}' --send < sub.token
+    --url https://api.example.com/refunds --args '{\"amount\":15}' \\
+    --send < sub.token
   hardtack call - --key sub.key --tool stripe/refund \\
     --url https://api.example.com/refunds --args '{\"amount\":15}' < sub.token |
     curl -H @- --json '{\"amount\":15}' https://api.example.com/refunds
 
-What is printed is a secret, and good for this call alone, once, within a minute. A bearer
-token goes as it is: `Authorization: Bearer`.
+What is printed is a secret, and good for this call alone, once, within a
+minute. A bearer token goes as it is: `Authorization: Bearer`.
 
-With --send the answer's body goes to stdout and its status to stderr, a proof is made
-once more where the gateway asks for a nonce, and a GET or HEAD has no body. Exit codes
-then: 0 for a status of 2xx, 3 for 401 and 403, 1 for any other.";
+With --send the answer's body goes to stdout and its status to stderr; where the
+gateway asks for a nonce, the call is made once more with it. A GET or HEAD has
+no body. Exit codes then: 0 for a status of 2xx, 3 for 401 and 403, 1 for others.";
 
 /// A call, ready to be presented.
 struct Call {
