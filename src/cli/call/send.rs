@@ -49,7 +49,7 @@ fn request(
     if let Some(proof) = credentials.proof {
         request = request.header("DPoP", proof);
     }
-    if matches!(*method, Method::GET | Method::HEAD) {
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE) {
         return Ok(request);
     }
     Ok(request.header(CONTENT_TYPE, "application/json").body(call.args.bytes().to_vec()))
