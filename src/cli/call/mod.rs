@@ -65,7 +65,7 @@ minute. A bearer token goes as it is: `Authorization: Bearer`.
 
 With --send the answer's body goes to stdout and its status to stderr; where the
 gateway asks for a nonce, the call is made once more with it. A GET or HEAD has
-no body. Exit codes then: 0 for a status of 2xx, 3 for 401 and 403, 1 for others.";
+no body. Exit codes then: 0 for a status of 2xx, 3 for 401 and 403, else 1.";
 
 /// A call, ready to be presented.
 struct Call {

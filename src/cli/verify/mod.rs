@@ -66,15 +66,16 @@ Example:
   END
   hardtack verify - --root root.pub --request request.json < task.token
 
-A request has a tool, and may have args (an object) or args_raw (its JSON text, as a
-string), labels, audience (\"local\" without it), time (now without it), method and path.
+A request has a tool, and may have args (an object) or args_raw (its JSON text,
+as a string), labels, audience (\"local\" without it), time (now without it),
+method and path.
 
 The call of a bound token needs its holder's proof: the value of its `DPoP`
 header, and the token as its `Authorization` header has it. Whether a proof was
 used before, nobody can say offline: only a gateway remembers.
 
-Without --revoked nothing counts as revoked. Exit codes: 0 allowed, 3 denied; with
---batch 0 for any decisions.";
+Without --revoked nothing counts as revoked. Exit codes: 0 allowed, 3 denied;
+with --batch 0 for any decisions.";
 
 impl Args {
     pub(super) fn run(self, out: &mut Output) -> anyhow::Result<Exit> {
