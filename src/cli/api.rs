@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use reqwest::{Client, Method, Url};
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -82,15 +83,7 @@ fn send(
     body: Option<Value>,
     key: Option<Zeroizing<String>>,
 ) -> anyhow::Result<Value> {
-    // Somebody else may have installed one already, which does as well.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let client = Client::builder()
-        .timeout(TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build()
-        .map_err(|_| anyhow::anyhow!("the HTTP client could not be made"))?;
-    let mut request = client.request(method, url.clone());
+    let mut request = client()?.request(method, url.clone());
     if let Some(key) = &key {
         request = request.bearer_auth(key.as_str());
     }
@@ -101,14 +94,28 @@ fn send(
     runtime()?.block_on(answer(request)).with_context(|| format!("the authority at {origin}"))
 }
 
-/// The JSON of an answer, or the sentence of a problem.
-async fn answer(request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
+/// What secrets are sent with: nobody between, and no other place than the one named.
+pub(super) fn client() -> anyhow::Result<Client> {
+    // Somebody else may have installed one already, which does as well.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    Client::builder()
+        .timeout(TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .map_err(|_| anyhow::anyhow!("the HTTP client could not be made"))
+}
+
+/// Sends a request and reads the whole answer.
+pub(super) async fn exchange(
+    request: RequestBuilder,
+) -> anyhow::Result<(StatusCode, HeaderMap, Vec<u8>)> {
     let unreached = |error: reqwest::Error| match error.is_timeout() {
         true => anyhow::anyhow!("did not answer in time"),
         false => anyhow::anyhow!("was not reached"),
     };
     let mut response = request.send().await.map_err(unreached)?;
-    let status = response.status();
+    let (status, headers) = (response.status(), response.headers().clone());
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unreached)? {
         if body.len().saturating_add(chunk.len()) > BYTES_MAX {
@@ -116,6 +123,12 @@ async fn answer(request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
         }
         body.extend_from_slice(&chunk);
     }
+    Ok((status, headers, body))
+}
+
+/// The JSON of an answer, or the sentence of a problem.
+async fn answer(request: RequestBuilder) -> anyhow::Result<Value> {
+    let (status, _, body) = exchange(request).await?;
     let json = serde_json::from_slice::<Value>(&body);
     if status.is_success() {
         return json.context("answered something else than JSON");

@@ -87,6 +87,15 @@ pub(super) fn plain(error: io::Error) -> anyhow::Error {
     anyhow::anyhow!(words(&error))
 }
 
+/// The text of an argument: itself, the file after an `@`, or stdin where it is `-`.
+pub(super) fn inline(argument: &str, max: usize) -> anyhow::Result<String> {
+    match argument.strip_prefix('@') {
+        Some(path) => Source::File(PathBuf::from(path)).text(max),
+        None if argument == "-" => Source::Stdin.text(max),
+        None => Ok(argument.to_owned()),
+    }
+}
+
 /// The token of an argument: itself, or what stdin holds where the argument is `-`.
 pub(super) fn token_text(argument: &str) -> anyhow::Result<String> {
     if argument != "-" {

@@ -6,9 +6,10 @@ use rand::rngs::OsRng;
 use serde_json::json;
 
 use super::input::{self, Source};
-use super::usage::Usage;
-use super::{Exit, Output, duration};
+use super::usage::{Usage, usage};
+use super::{Exit, Output, duration, holder};
 use crate::config::{SystemClock, keyfile};
+use crate::keys::RootKey;
 use crate::mint::{MintError, Task, mint};
 use crate::model::{Clock, Timestamp, limits};
 use crate::vocabulary::Datalog;
@@ -41,6 +42,10 @@ pub(super) struct Args {
     /// How many times the token may be narrowed and handed on.
     #[arg(long, value_name = "HOPS", default_value_t = limits::DEPTH_DEFAULT)]
     depth: u32,
+    /// Bind the token to a holder's public key, so that each call needs the holder's proof:
+    /// `ed25519/HEX`, a JWK, or a file of either.
+    #[arg(long, value_name = "KEY")]
+    holder: Option<String>,
     /// Further facts, rules and checks for block 0.
     #[arg(long, value_name = "FILE")]
     datalog: Option<PathBuf>,
@@ -65,7 +70,11 @@ Example:
 
 impl Args {
     pub(super) fn run(self, out: &mut Output) -> anyhow::Result<Exit> {
-        let key = keyfile::read(&self.key)?;
+        if self.grants == Source::Stdin && self.holder.as_deref() == Some("-") {
+            return usage("stdin can give the grants or the holder's key, not both");
+        }
+        let key: RootKey = keyfile::read(&self.key)?;
+        let holder = self.holder.map(|text| holder::public("--holder", &text)).transpose()?;
         let grants = input::grants(&self.grants)?;
         let datalog = match &self.datalog {
             Some(path) => input::datalog(path)?,
@@ -82,6 +91,7 @@ impl Args {
             intent: self.intent,
             ttl_secs: self.ttl_secs,
             depth: self.depth,
+            holder,
             datalog,
             ..Task::new(grants, audience)
         };
@@ -97,6 +107,7 @@ impl Args {
             out.json(&json!({
                 "token": minted.token.to_text(),
                 "task": minted.task,
+                "holder": holder.map(|key| key.thumbprint()),
                 "expires": minted.expires,
                 "revocation_ids": minted.token.revocation_ids(),
             }))?;

@@ -6,9 +6,12 @@
 mod api;
 mod attenuate;
 mod audit;
+mod call;
 mod completions;
+mod delegate;
 pub mod demo;
 mod duration;
+mod holder;
 mod init;
 mod input;
 mod inspect;
@@ -57,13 +60,17 @@ Exit codes: 0 done or allowed, 1 failure, 2 usage, 3 denied.";
 enum Command {
     /// Tell a support case by real calls: an authority, three gateways, some agents and a thief.
     Demo(demo::Args),
-    /// Make a root key, or show the public half of one.
+    /// Make a root key or a holder's key, or show the public half of one.
     #[command(subcommand)]
     Key(key::Command),
     /// Mint the token of a task from grants, with a root key at hand.
     Mint(mint::Args),
     /// Narrow a token before handing it on: offline, without any key.
     Attenuate(attenuate::Args),
+    /// Hand a bound token on to the next holder, narrowed or not: offline, with your own key.
+    Delegate(delegate::Args),
+    /// Make the headers of one call, with the holder's proof; or make the call.
+    Call(call::Args),
     /// Show what a token permits, block by block.
     Inspect(inspect::Args),
     /// Decide a request, or many, as a gateway would.
@@ -107,6 +114,8 @@ impl Command {
             Self::Key(command) => command.run(out),
             Self::Mint(args) => args.run(out),
             Self::Attenuate(args) => args.run(out),
+            Self::Delegate(args) => args.run(out),
+            Self::Call(args) => args.run(out),
             Self::Inspect(args) => args.run(out),
             Self::Verify(args) => args.run(out),
             Self::Init(args) => args.run(out),

@@ -19,6 +19,7 @@ const FIELD: usize = 12;
 /// Stdout and stderr.
 pub(super) struct Output {
     stdout: BufWriter<StdoutLock<'static>>,
+    is_terminal: bool,
     in_colour: bool,
     is_closed: bool,
 }
@@ -27,8 +28,9 @@ impl Output {
     /// The process's own streams; colours on a terminal alone, and not under `NO_COLOR`.
     pub(super) fn new() -> Self {
         let stdout = io::stdout().lock();
-        let in_colour = stdout.is_terminal() && !env::no_color();
-        Self { stdout: BufWriter::new(stdout), in_colour, is_closed: false }
+        let is_terminal = stdout.is_terminal();
+        let in_colour = is_terminal && !env::no_color();
+        Self { stdout: BufWriter::new(stdout), is_terminal, in_colour, is_closed: false }
     }
 
     /// One line on stdout.
@@ -41,6 +43,15 @@ impl Output {
     /// Text of our own making on stdout, as it is.
     pub(super) fn raw(&mut self, text: &str) -> anyhow::Result<()> {
         self.put(text.as_bytes())
+    }
+
+    /// What somebody else wrote, on stdout: byte for byte, except on a terminal, where nothing in it
+    /// can act.
+    pub(super) fn foreign(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        if !self.is_terminal {
+            return self.put(bytes);
+        }
+        String::from_utf8_lossy(bytes).lines().try_for_each(|line| self.line(line))
     }
 
     /// One line of JSON on stdout.

@@ -8,7 +8,7 @@ use super::input::Source;
 use crate::keys::{RootState, TrustedRoot, TrustedRoots, VerifyingKey};
 
 /// Longest file of public keys.
-const BYTES_MAX: usize = 64 * 1024;
+pub(super) const BYTES_MAX: usize = 64 * 1024;
 
 /// Reads `--root` arguments: `ed25519/HEX`, bare hex, or a file that holds such keys, one a line.
 pub(super) fn trusted(arguments: &[String]) -> anyhow::Result<TrustedRoots> {
@@ -26,14 +26,20 @@ pub(super) fn trusted(arguments: &[String]) -> anyhow::Result<TrustedRoots> {
     Ok(TrustedRoots::new(keys.into_iter().map(root)))
 }
 
-fn looks_like_key(text: &str) -> bool {
+/// Whether it is meant as a key, and so is no name of a file.
+pub(super) fn looks_like_key(text: &str) -> bool {
     text.starts_with("ed25519") || (text.len() > 40 && text.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Whether the text shows a private key of any kind.
+pub(super) fn holds_private(text: &str) -> bool {
+    text.contains("-private/") || text.contains("\"d\"")
 }
 
 fn in_file(argument: &str) -> anyhow::Result<Vec<VerifyingKey>> {
     let source = Source::File(Path::new(argument).to_owned());
     let text = source.text(BYTES_MAX).context("`--root` is neither a public key nor a file")?;
-    if text.contains("ed25519-private/") {
+    if holds_private(&text) {
         bail!("{source} holds a private key; `--root` takes the public one");
     }
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());

@@ -1,17 +1,18 @@
 //! Private keys in files.
 //!
 //! A file that its group or others can read is refused: whoever reads a root key can grant
-//! anything.
+//! anything, and whoever reads a holder's can use its tokens.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
-use crate::keys::{KeyError, RootKey};
+use crate::keys::{HolderKey, KeyError, RootKey};
 
-/// Longest key file. The text form of a private key has 80 bytes.
+/// Longest key file. The text form of a private key has less than 90 bytes.
 const BYTES_MAX: u64 = 1024;
 
 /// Why a key file could not be read or written; no variant holds key material.
@@ -48,12 +49,31 @@ pub enum KeyFileError {
     },
 }
 
+/// A private key that is kept in a file, as the one line of its text.
+pub trait FileKey: FromStr<Err = KeyError> {
+    /// The private half as text.
+    fn secret_text(&self) -> Zeroizing<String>;
+}
+
+impl FileKey for RootKey {
+    fn secret_text(&self) -> Zeroizing<String> {
+        self.to_secret_text()
+    }
+}
+
+impl FileKey for HolderKey {
+    fn secret_text(&self) -> Zeroizing<String> {
+        self.to_secret_text()
+    }
+}
+
 /// Writes a private key to a new file that only its owner can read.
 ///
-/// *Shape*: one line, `ed25519-private/` and 64 hexadecimal characters; mode 0600.
+/// *Shape*: one line, `ed25519-private/` or `ed25519-holder-private/` and 64 hexadecimal characters;
+/// mode 0600.
 ///
 /// *Errors*: [`KeyFileError::Exists`] where there is a file already, [`KeyFileError::Io`].
-pub fn write_new(path: &Path, key: &RootKey) -> Result<(), KeyFileError> {
+pub fn write_new(path: &Path, key: &impl FileKey) -> Result<(), KeyFileError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => KeyFileError::Exists(shown(path)),
         _ => KeyFileError::Io { what: "write", file: shown(path), error },
@@ -63,7 +83,7 @@ pub fn write_new(path: &Path, key: &RootKey) -> Result<(), KeyFileError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).map_err(failed)?;
-    file.write_all(key.to_secret_text().as_bytes())
+    file.write_all(key.secret_text().as_bytes())
         .and_then(|()| file.write_all(b"\n"))
         .and_then(|()| file.sync_all())
         .map_err(failed)
@@ -73,7 +93,7 @@ pub fn write_new(path: &Path, key: &RootKey) -> Result<(), KeyFileError> {
 ///
 /// *Errors*: [`KeyFileError::Exposed`] where others can read it too, [`KeyFileError::Malformed`],
 /// [`KeyFileError::Io`].
-pub fn read(path: &Path) -> Result<RootKey, KeyFileError> {
+pub fn read<K: FileKey>(path: &Path) -> Result<K, KeyFileError> {
     parse(&shown(path), &read_secret(path)?)
 }
 
@@ -88,14 +108,10 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     text(&shown(path), file)
 }
 
-/// Reads a private key from anything; `name` is for errors.
+/// Reads a secret text, its ends trimmed, from anything; `name` is for errors.
 ///
-/// *Errors*: [`KeyFileError::Malformed`], [`KeyFileError::Io`].
-pub fn from_reader(name: &str, reader: impl Read) -> Result<RootKey, KeyFileError> {
-    parse(name, &text(name, reader)?)
-}
-
-fn text(name: &str, reader: impl Read) -> Result<Zeroizing<String>, KeyFileError> {
+/// *Errors*: [`KeyFileError::Io`].
+pub fn text(name: &str, reader: impl Read) -> Result<Zeroizing<String>, KeyFileError> {
     let failed = |error| KeyFileError::Io { what: "read", file: name.to_owned(), error };
     // Room for all of it from the start: growing would leave copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(BYTES_MAX as usize));
@@ -104,7 +120,10 @@ fn text(name: &str, reader: impl Read) -> Result<Zeroizing<String>, KeyFileError
     Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
-fn parse(name: &str, text: &str) -> Result<RootKey, KeyFileError> {
+/// Reads a private key from its text; `name` is for errors.
+///
+/// *Errors*: [`KeyFileError::Malformed`].
+pub fn parse<K: FileKey>(name: &str, text: &str) -> Result<K, KeyFileError> {
     text.parse().map_err(|error| KeyFileError::Malformed { file: name.to_owned(), error })
 }
 

@@ -23,6 +23,8 @@ fn every_help_fits_80_columns_and_has_an_example() {
         "key public",
         "mint",
         "attenuate",
+        "delegate",
+        "call",
         "inspect",
         "verify",
         "init",

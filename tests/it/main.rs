@@ -21,6 +21,8 @@ mod chain;
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]
+mod cli_bound;
+#[cfg(feature = "cli")]
 mod cli_mistakes;
 #[cfg(feature = "cli")]
 mod cli_support;

@@ -1,64 +1,27 @@
 //! `hardtack attenuate`: narrow a token, offline.
 
 mod expression;
-
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+mod narrowing;
 
 use rand::rngs::OsRng;
 use serde_json::json;
 
-use super::input::{self, Source};
+pub(super) use self::narrowing::Options;
 use super::usage::usage;
-use super::{Exit, Output, duration};
+use super::{Exit, Output, input};
 use crate::attenuate::{Narrowing, attenuate, seal};
-use crate::config::SystemClock;
-use crate::model::{Clock, Timestamp};
 use crate::token::UnverifiedToken;
-use crate::vocabulary::{Datalog, Grant};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub(super) struct Args {
     /// The token, or `-` for stdin.
     token: String,
-    /// Leave only this tool, `server/tool` or `server/*`; repeat it for more.
-    #[arg(long = "tool", value_name = "TOOL")]
-    tools: Vec<String>,
-    /// What an argument of the tools must be, such as 'amount<=20'; repeat it for more.
-    #[arg(long = "arg", value_name = "EXPR", requires = "tools")]
-    args: Vec<String>,
-    /// Refuse arguments that no `--arg` names, instead of leaving them as they were.
-    #[arg(long, requires = "tools")]
-    closed: bool,
-    /// Leave only what these grants cover: JSON or TOML; `-` for stdin.
-    #[arg(long, value_name = "FILE", conflicts_with = "tools")]
-    grants: Option<Source>,
-    /// End after so long: 90s, 15m, 2h, 1d.
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration::parse)]
-    #[arg(conflicts_with = "expires")]
-    ttl_secs: Option<u64>,
-    /// End at this time.
-    #[arg(long, value_name = "RFC3339")]
-    expires: Option<Timestamp>,
-    /// Leave only this gateway; repeat it for more.
-    #[arg(long, value_name = "GATEWAY")]
-    audience: Vec<String>,
-    /// Allow so many hops, counted from the authority; this one counts.
-    #[arg(long, value_name = "HOPS")]
-    depth: Option<u32>,
-    /// Add a check in Datalog; repeat it for more.
-    #[arg(long = "check", value_name = "DATALOG")]
-    checks: Vec<String>,
-    /// Add the facts, rules and checks of a file.
-    #[arg(long, value_name = "FILE")]
-    datalog: Option<PathBuf>,
+    #[command(flatten)]
+    narrowing: Options,
     /// Seal the token: whoever holds it can use it, and nobody can narrow it further.
     #[arg(long)]
     seal: bool,
-    /// The time that `--for` counts from, instead of now.
-    #[arg(long, value_name = "RFC3339", requires = "ttl_secs")]
-    time: Option<Timestamp>,
     /// Print JSON: the token and its revocation identifiers.
     #[arg(long)]
     json: bool,
@@ -78,10 +41,10 @@ Any constraint of grants works: NAME CONSTRAINT VALUE.";
 
 impl Args {
     pub(super) fn run(self, out: &mut Output) -> anyhow::Result<Exit> {
-        if self.token == "-" && self.grants == Some(Source::Stdin) {
+        if self.token == "-" && self.narrowing.takes_stdin() {
             return usage("stdin can give the token or the grants, not both");
         }
-        let narrowing = self.narrowing()?;
+        let narrowing = self.narrowing.narrowing()?;
         let is_sealing_alone = self.seal && narrowing == Narrowing::default();
         let mut token = input::token(&self.token)?;
         if !is_sealing_alone {
@@ -92,53 +55,10 @@ impl Args {
         }
         print(out, &token, self.json)
     }
-
-    fn narrowing(&self) -> anyhow::Result<Narrowing> {
-        let from = || self.time.unwrap_or_else(|| SystemClock.now());
-        let audience: BTreeSet<String> = self.audience.iter().cloned().collect();
-        if audience.iter().any(|gateway| !crate::mint::is_plain_text(gateway)) {
-            return usage(
-                "`--audience` is empty, longer than 512 bytes or holds control characters",
-            );
-        }
-        Ok(Narrowing {
-            grants: self.grants()?,
-            expires: self.expires.or_else(|| self.ttl_secs.map(|secs| from().plus_secs(secs))),
-            audience: if audience.is_empty() { None } else { Some(audience) },
-            depth: self.depth,
-            datalog: self.datalog()?,
-        })
-    }
-
-    fn grants(&self) -> anyhow::Result<Vec<Grant>> {
-        match &self.grants {
-            Some(source) => input::grants(source),
-            None if self.tools.is_empty() => Ok(Vec::new()),
-            None => Ok(vec![expression::grant(&self.tools, &self.args, self.closed)?]),
-        }
-    }
-
-    fn datalog(&self) -> anyhow::Result<Datalog> {
-        let mut all = match &self.datalog {
-            Some(path) => input::datalog(path)?,
-            None => Datalog::default(),
-        };
-        for text in &self.checks {
-            let parsed = match Datalog::parse(text) {
-                Ok(parsed) => parsed,
-                Err(error) => return usage(format!("`--check`: {error}")),
-            };
-            let Datalog { facts, rules, checks, policies } = parsed;
-            if !facts.is_empty() || !rules.is_empty() || !policies.is_empty() || checks.is_empty() {
-                return usage("`--check` takes a check, such as 'check if audience(\"crm\")'");
-            }
-            all.checks.extend(checks);
-        }
-        Ok(all)
-    }
 }
 
-fn print(out: &mut Output, token: &UnverifiedToken, json: bool) -> anyhow::Result<Exit> {
+/// Prints a new token.
+pub(super) fn print(out: &mut Output, token: &UnverifiedToken, json: bool) -> anyhow::Result<Exit> {
     if json {
         out.json(&json!({
             "token": token.to_text(),

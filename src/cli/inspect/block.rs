@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use biscuit_auth::builder::{Check, Term};
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::model::{Block, RevocationId, Timestamp};
+use crate::token::Chain;
 use crate::vocabulary::frame::{self, Frame};
 use crate::vocabulary::{Grant, names, print, read};
 
@@ -21,6 +22,10 @@ pub(super) enum Shown {
 /// One block, sorted into what it grants, what it leaves and what else it asks.
 pub(super) struct BlockView {
     pub(super) index: usize,
+    /// What it is called: by the authority, or by which hop.
+    pub(super) title: String,
+    /// The name of the holder that it hands the token on to.
+    pub(super) hands_on_to: Option<String>,
     pub(super) revocation_id: RevocationId,
     /// The key of a third party that signed it.
     pub(super) signer: Option<String>,
@@ -49,11 +54,25 @@ const HEAD: [&str; 5] = ["hardtack", "task", "principal", "agent", "intent"];
 
 impl BlockView {
     /// Reads a block.
-    pub(super) fn new(index: usize, block: &Block, revocation_id: &RevocationId) -> Self {
+    pub(super) fn new(
+        index: usize,
+        block: &Block,
+        revocation_id: &RevocationId,
+        chain: &Chain,
+    ) -> Self {
+        let held = chain.holders().iter().position(|holder| holder.block == index);
+        let holder = held.and_then(|place| chain.holders().get(place));
         let heads = block.rules.iter().map(|rule| &rule.head);
         let mut stated = block.facts.iter().map(|fact| &fact.predicate).chain(heads);
         let mut view = Self {
             index,
+            title: match (index, held) {
+                (0, _) => "block 0, by the authority".to_owned(),
+                (_, Some(hop)) => format!("block {index}, hop {hop}"),
+                _ if chain.current().is_some() => format!("block {index}, no hop"),
+                _ => format!("block {index}, by hop {index}"),
+            },
+            hands_on_to: holder.and_then(|holder| holder.name.clone()),
             revocation_id: revocation_id.clone(),
             signer: block.external_key.map(|key| key.print()),
             grants: Vec::new(),
@@ -76,8 +95,11 @@ impl BlockView {
                 _ => view.rules.push(print::rule(rule)),
             }
         }
-        let is_head = |name: &str| index == 0 && HEAD.contains(&name);
-        let facts = block.facts.iter().filter(|fact| !is_head(&fact.predicate.name));
+        let shown = |name: &str| match index {
+            0 => HEAD.contains(&name) || (name == "holder" && held.is_some()),
+            _ => name == "delegate" && held.is_some(),
+        };
+        let facts = block.facts.iter().filter(|fact| !shown(&fact.predicate.name));
         view.facts = facts.map(print::fact).collect();
         block.checks.iter().for_each(|check| view.check(check));
         view
@@ -92,7 +114,8 @@ impl BlockView {
                 self.depth = Some(self.depth.map_or(max, |other| other.min(max)));
             }
             Some(Frame::Audience(of)) => self.audience = narrower(self.audience.take(), Some(of)),
-            None if *check == frame::any_audience() => {}
+            // What it is made of may differ in form; what it says does not.
+            None if print::check(check) == print::check(&frame::any_audience()) => {}
             None => match read::check(check) {
                 Some(grants) => self.leaves.push(grants),
                 None => self.checks.push(print::check(check)),
@@ -101,32 +124,43 @@ impl BlockView {
     }
 
     /// The block as JSON.
-    pub(super) fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Map<String, Value> {
         let shown = |(place, shown): &(i64, Shown)| match shown {
             Shown::Grant(grant) => json!({ "place": place, "grant": raw(grant) }),
             Shown::Datalog(text) => json!({ "place": place, "datalog": text }),
         };
-        let leaves = |grants: &Vec<Grant>| grants.iter().map(raw).collect::<Vec<_>>();
-        let mut all = json!({ "block": self.index, "revocation_id": self.revocation_id });
-        let mut put = |name: &str, value: Value| {
-            let is_empty = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
-            if let (Some(members), false) = (all.as_object_mut(), is_empty) {
-                members.insert(name.to_owned(), value);
-            }
-        };
-        put("signed_by", json!(self.signer));
-        put("grants", self.grants.iter().map(shown).collect());
-        put("leaves_only", self.leaves.iter().map(leaves).collect());
-        put("expires", json!(self.expires));
-        put("audience", json!(self.audience));
-        put("depth", json!(self.depth));
-        put("checks", json!(self.checks));
-        put("rules", json!(self.rules));
-        put("facts", json!(self.facts));
+        let mut all = Map::new();
+        put(&mut all, "block", json!(self.index));
+        put(&mut all, "revocation_id", json!(self.revocation_id));
+        put(&mut all, "signed_by", json!(self.signer));
+        put(&mut all, "hands_on_to", json!(self.hands_on_to));
+        put(&mut all, "grants", self.grants.iter().map(shown).collect());
+        all.extend(self.taken_json());
+        put(&mut all, "rules", json!(self.rules));
+        put(&mut all, "facts", json!(self.facts));
         if self.is_suspect {
-            put("states_request_facts", json!(true));
+            put(&mut all, "states_request_facts", json!(true));
         }
         all
+    }
+
+    /// What the block takes away, as JSON.
+    pub(super) fn taken_json(&self) -> Map<String, Value> {
+        let leaves = |grants: &Vec<Grant>| grants.iter().map(raw).collect::<Vec<_>>();
+        let mut all = Map::new();
+        put(&mut all, "leaves_only", self.leaves.iter().map(leaves).collect());
+        put(&mut all, "expires", json!(self.expires));
+        put(&mut all, "audience", json!(self.audience));
+        put(&mut all, "depth", json!(self.depth));
+        put(&mut all, "checks", json!(self.checks));
+        all
+    }
+}
+
+/// Puts in what says something.
+fn put(all: &mut Map<String, Value>, name: &str, value: Value) {
+    if !value.is_null() && !value.as_array().is_some_and(Vec::is_empty) {
+        all.insert(name.to_owned(), value);
     }
 }
 

@@ -1,6 +1,7 @@
 //! `hardtack inspect`: what a token permits, block by block.
 
 mod block;
+mod holders;
 pub(super) mod page;
 
 use std::collections::BTreeSet;
@@ -12,7 +13,7 @@ use super::{Exit, Output, input, roots};
 use crate::config::SystemClock;
 use crate::keys::KeyId;
 use crate::model::{Clock, Reason, Timestamp};
-use crate::token::UnverifiedToken;
+use crate::token::{Chain, ChainError, UnverifiedToken};
 use crate::verify::authenticate;
 use crate::vocabulary::print;
 
@@ -36,8 +37,10 @@ const EXAMPLE: &str = "\
 Example:
   hardtack inspect - --root root.pub < task.token
 
-Only block 0 grants. Every later block takes away, so a call must fit block 0 and every
-block after it. With --root the exit code is 1 where the token does not verify.";
+Only block 0 grants. Every later block takes away, so a call must fit block 0
+and every block after it. The holders of a bound token are a tree: each hop with
+what it took away. With --root the exit code is 1 where the token does not
+verify.";
 
 /// Whether the signatures hold.
 enum Verification {
@@ -55,6 +58,10 @@ struct Summary {
     audience: Option<BTreeSet<String>>,
     depth: Option<u32>,
     hops: usize,
+    /// Who holds the token; nobody where the blocks make no chain.
+    chain: Chain,
+    /// Why they do not.
+    broken: Option<ChainError>,
 }
 
 impl Args {
@@ -62,15 +69,18 @@ impl Args {
         let token = input::token(&self.token)?;
         let verification = self.verification(&token)?;
         let numbered = token.blocks().iter().zip(token.revocation_ids()).enumerate();
+        let chain = Chain::of(&token);
+        let (broken, chain) = (chain.as_ref().err().copied(), chain.unwrap_or_default());
         let blocks: Vec<BlockView> =
-            numbered.map(|(index, (block, id))| BlockView::new(index, block, id)).collect();
-        let summary = Summary::of(&blocks);
+            numbered.map(|(index, (block, id))| BlockView::new(index, block, id, &chain)).collect();
+        let summary = Summary::of(&blocks, chain, broken);
         if self.json {
             out.json(&to_json(&token, &summary, &blocks, &verification))?;
         } else {
             page::head(&token, &summary, &verification, SystemClock.now(), out)?;
+            holders::print(&token, &summary, &blocks, out)?;
             if self.datalog {
-                datalog(&token, out)?;
+                datalog(&token, &blocks, out)?;
             } else {
                 blocks.iter().try_for_each(|view| page::block(view, out))?;
             }
@@ -91,20 +101,25 @@ impl Args {
 }
 
 impl Summary {
-    fn of(blocks: &[BlockView]) -> Self {
+    fn of(blocks: &[BlockView], chain: Chain, broken: Option<ChainError>) -> Self {
         let audiences = blocks.iter().map(|view| view.audience.clone());
         Self {
             expires: blocks.iter().filter_map(|view| view.expires).min(),
             audience: audiences.fold(None, block::narrower),
             depth: blocks.iter().filter_map(|view| view.depth).min(),
-            hops: blocks.len().saturating_sub(1),
+            hops: match chain.current() {
+                Some(_) => chain.hops(),
+                None => blocks.len().saturating_sub(1),
+            },
+            chain,
+            broken,
         }
     }
 }
 
-fn datalog(token: &UnverifiedToken, out: &mut Output) -> anyhow::Result<()> {
-    for (index, (block, id)) in token.blocks().iter().zip(token.revocation_ids()).enumerate() {
-        page::title(index, &id.short(), out)?;
+fn datalog(token: &UnverifiedToken, blocks: &[BlockView], out: &mut Output) -> anyhow::Result<()> {
+    for (block, view) in token.blocks().iter().zip(blocks) {
+        page::title(view, out)?;
         print::block(block).lines().try_for_each(|line| out.line(line))?;
     }
     Ok(())
@@ -132,6 +147,8 @@ fn to_json(
         "audience": summary.audience,
         "hops": summary.hops,
         "depth": summary.depth,
+        "holders": holders::to_json(token, summary, blocks),
+        "chain_error": summary.broken.map(|error| error.to_string()),
         "sealed": token.is_sealed(),
         "root": token.root_key_id(),
         "size_bytes": token.as_bytes().len(),

@@ -43,6 +43,9 @@ pub(super) fn head(
     out.field(0, "hops", &hops)?;
     let sealed = match token.is_sealed() {
         true => "yes: it can be used, and not narrowed further",
+        false if summary.chain.current().is_some() => {
+            "no: it can be narrowed, and its holder can hand it on"
+        }
         false => "no: whoever holds it can narrow it and hand it on",
     };
     out.field(0, "sealed", sealed)?;
@@ -72,21 +75,20 @@ fn gateways(summary: &Summary) -> String {
 }
 
 /// Prints the title of a block.
-pub(super) fn title(index: usize, id: &str, out: &mut Output) -> anyhow::Result<()> {
-    let name = match index {
-        0 => "block 0, by the authority".to_owned(),
-        index => format!("block {index}, by hop {index}"),
-    };
+pub(super) fn title(view: &BlockView, out: &mut Output) -> anyhow::Result<()> {
+    let (name, id) = (&view.title, view.revocation_id.short());
     out.line("")?;
     let id = format!("{:>width$}", format!("revocation id {id}…"), width = 79 - name.len());
-    out.line(Text::of(Style::Bold, name).and(Style::Dim, id))
+    out.line(Text::of(Style::Bold, name.as_str()).and(Style::Dim, id))
 }
 
 /// Prints what a block grants or takes away.
 pub(super) fn block(view: &BlockView, out: &mut Output) -> anyhow::Result<()> {
-    title(view.index, &view.revocation_id.short(), out)?;
-    if let Some(key) = &view.signer {
-        out.field(2, "signed by", &format!("a third party, {key}"))?;
+    title(view, out)?;
+    match (&view.signer, &view.hands_on_to) {
+        (_, Some(name)) => out.field(2, "hands on to", name)?,
+        (Some(key), None) => out.field(2, "signed by", &format!("a third party, {key}"))?,
+        (None, None) => {}
     }
     if view.is_suspect {
         out.paragraph(
@@ -175,7 +177,7 @@ pub(in crate::cli) fn lines(
 }
 
 /// What an argument must be.
-fn must(constraint: &Constraint) -> String {
+pub(super) fn must(constraint: &Constraint) -> String {
     if constraint.tests.contains(&Test::Any) {
         return "may be anything".to_owned();
     }

@@ -58,7 +58,7 @@ fn judged(line: &[u8], judge: &Judge) -> Decision {
             return Decision::deny(reason);
         }
     };
-    judge.judge(token.as_deref(), line.request.get().as_bytes())
+    judge.judge(token.as_deref(), line.request.get().as_bytes(), None)
 }
 
 /// The next line without its end; `Some(None)` for one that is too long, which is skipped whole.

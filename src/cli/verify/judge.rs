@@ -1,11 +1,13 @@
 //! Present, verify and decide, in this order, for one request after another.
 
+use sha2::{Digest, Sha256};
+
 use super::request;
-use crate::decide::{Decision, Policy};
+use crate::decide::{Decision, Policy, decide};
 use crate::guard::{TokenCache, Trust};
 use crate::keys::TrustedRoots;
-use crate::model::{Code, JsonProfile, Reason, Timestamp};
-use crate::verify::RevocationView;
+use crate::model::{Code, JsonProfile, Reason, TargetUri, Timestamp};
+use crate::verify::{ProofTarget, RevocationView, check_proof};
 
 /// What the memory of genuine tokens may take, in bytes.
 const TOKENS_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -15,6 +17,13 @@ pub(super) struct Judge {
     tokens: TokenCache,
     revoked: Box<dyn RevocationView>,
     profile: JsonProfile,
+}
+
+/// The proof that came with a request, and where the request went.
+pub(super) struct Sent {
+    pub(super) proof: String,
+    pub(super) method: String,
+    pub(super) uri: TargetUri,
 }
 
 impl Judge {
@@ -30,17 +39,43 @@ impl Judge {
     }
 
     /// Decides one request, given as its JSON text, of whoever presents the token.
-    pub(super) fn judge(&self, token: Option<&str>, request: &[u8]) -> Decision {
-        self.decided(token, request).unwrap_or_else(Decision::deny)
+    pub(super) fn judge(
+        &self,
+        token: Option<&str>,
+        request: &[u8],
+        sent: Option<&Sent>,
+    ) -> Decision {
+        self.decided(token, request, sent).unwrap_or_else(Decision::deny)
     }
 
-    fn decided(&self, token: Option<&str>, request: &[u8]) -> Result<Decision, Reason> {
+    fn decided(
+        &self,
+        token: Option<&str>,
+        request: &[u8],
+        sent: Option<&Sent>,
+    ) -> Result<Decision, Reason> {
         let token =
             token.ok_or_else(|| Reason::new(Code::TokenMissing, "the call carries no token"))?;
         let request = request::parse(request, self.profile);
         // A gateway looks at the token first, and so the token's fault is told first.
         let now = request.as_ref().map_or(Timestamp::from_secs(0), |request| request.time);
         let known = self.tokens.find(token, now)?;
-        Ok(known.decide(self.revoked.as_ref(), &request?))
+        let (request, authentic) = (request?, known.authentic());
+        let possession = match sent {
+            None => None,
+            Some(sent) => {
+                let target = ProofTarget {
+                    token_digest: Sha256::digest(token).into(),
+                    method: &sent.method,
+                    uri: &sent.uri,
+                    nonces: &[],
+                };
+                let unspent = check_proof(Some(&sent.proof), authentic, &target, &request)?;
+                Some(unspent.danger_unrecorded())
+            }
+        };
+        let verified =
+            authentic.admit_with(self.revoked.as_ref(), request.time, possession.as_ref())?;
+        Ok(decide(&verified, known.program(), &request))
     }
 }
