@@ -116,6 +116,11 @@ pub fn bars(report: &Report) -> Vec<Bar> {
             None,
         ),
         bar(
+            "warm, bound, depth 4 : tenuo's whole request",
+            ratio(OursBound, WarrantWhole, 4),
+            None,
+        ),
+        bar(
             "warm, depth 4 : tenuo's without its proof",
             ratio(OursWarm, WarrantWithoutProof, 4),
             None,
