@@ -277,3 +277,33 @@ fn the_cheap_refusals_come_first() {
     assert_eq!(refused(bytes, &roots()), Code::SignatureInvalid);
     assert_eq!(refused(crooked(good.as_bytes(), 17), &roots()), Code::ChainTooLong);
 }
+
+/// A third party's block has a table of symbols of its own: what follows it reads as if it were not
+/// there.
+#[test]
+fn a_third_party_s_symbols_are_no_one_else_s() {
+    let stranger = biscuit_auth::KeyPair::new();
+    let block = |code: &str| biscuit_auth::builder::BlockBuilder::new().code(code).unwrap();
+    let parent = UnverifiedBiscuit::from(token(r#"[{"tool": "crm/get"}]"#).as_bytes()).unwrap();
+    let request = parent.third_party_request().unwrap();
+    let theirs = request.create_block(&stranger.private(), block("theirs(\"other\", \"words\");"));
+    let child = parent.append_third_party(&theirs.unwrap().serialize().unwrap()).unwrap();
+    let child = child.append(block("ours(\"first\", \"second\");")).unwrap();
+    let read = UnverifiedToken::from_bytes(child.to_vec().unwrap()).unwrap();
+    let facts = |index: usize| read.blocks()[index].facts[0].to_string();
+    assert_eq!(facts(1), "theirs(\"other\", \"words\")");
+    assert_eq!(facts(2), "ours(\"first\", \"second\")");
+}
+
+#[test]
+fn a_set_of_two_types_is_refused() {
+    use biscuit_auth::builder::{BlockBuilder, Fact, Term};
+    let with = |terms: [Term; 2]| {
+        let fact = Fact::new("f".to_owned(), vec![Term::Set(terms.into())]);
+        let parent = UnverifiedBiscuit::from(token(r#"[{"tool": "crm/get"}]"#).as_bytes()).unwrap();
+        let child = parent.append(BlockBuilder::new().fact(fact).unwrap()).unwrap();
+        UnverifiedToken::from_bytes(child.to_vec().unwrap())
+    };
+    assert!(with([Term::Integer(1), Term::Integer(2)]).is_ok());
+    assert!(with([Term::Integer(1), Term::Bool(true)]).is_err());
+}
