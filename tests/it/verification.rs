@@ -288,11 +288,16 @@ fn a_third_party_s_symbols_are_no_one_else_s() {
     let request = parent.third_party_request().unwrap();
     let theirs = request.create_block(&stranger.private(), block("theirs(\"other\", \"words\");"));
     let child = parent.append_third_party(&theirs.unwrap().serialize().unwrap()).unwrap();
-    let child = child.append(block("ours(\"first\", \"second\");")).unwrap();
-    let read = UnverifiedToken::from_bytes(child.to_vec().unwrap()).unwrap();
-    let facts = |index: usize| read.blocks()[index].facts[0].to_string();
-    assert_eq!(facts(1), "theirs(\"other\", \"words\")");
-    assert_eq!(facts(2), "ours(\"first\", \"second\")");
+    let envelope =
+        |token: &UnverifiedBiscuit| Envelope::from_bytes(token.to_vec().unwrap()).unwrap();
+    let known = authenticate(envelope(&child), &roots()).unwrap();
+    let last = child.append(block("ours(\"first\", \"second\");")).unwrap();
+    for relative in [None, Some(&known)] {
+        let read = authenticate_like(envelope(&last), &roots(), relative).unwrap();
+        let facts = |index: usize| read.blocks()[index].facts[0].to_string();
+        assert_eq!(facts(1), "theirs(\"other\", \"words\")");
+        assert_eq!(facts(2), "ours(\"first\", \"second\")");
+    }
 }
 
 #[test]
