@@ -71,9 +71,6 @@ Example:
   hardtack key public agent.key --as thumbprint
   kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
 
-/// What the text of a holder's private key begins with.
-const HOLDER: &str = "ed25519-holder-private/";
-
 impl Command {
     pub(super) fn run(self, out: &mut Output) -> anyhow::Result<Exit> {
         match self {
@@ -112,7 +109,7 @@ fn write(
 
 /// The public half of a private key of either kind.
 fn public(name: &str, text: &str) -> anyhow::Result<VerifyingKey> {
-    Ok(match text.starts_with(HOLDER) {
+    Ok(match text.starts_with(HolderKey::PREFIX) {
         true => keyfile::parse::<HolderKey>(name, text)?.public(),
         false => keyfile::parse::<RootKey>(name, text)?.public(),
     })

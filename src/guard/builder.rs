@@ -44,7 +44,7 @@ pub struct GuardBuilder {
     body_timeout: Duration,
     cache_bytes_max: u64,
     public_uri: Option<TargetUri>,
-    replays: Arc<dyn Replays>,
+    replays: Option<Arc<dyn Replays>>,
     nonces: Option<Nonces>,
     decider: Decider,
 }
@@ -92,7 +92,7 @@ impl GuardBuilder {
             body_timeout: BODY_TIMEOUT,
             cache_bytes_max: CACHE_BYTES_MAX,
             public_uri: None,
-            replays: Arc::new(LocalReplays::default()),
+            replays: None,
             nonces: None,
             decider: Arc::new(decide::decide),
         }
@@ -171,10 +171,11 @@ impl GuardBuilder {
         Self { public_uri: Some(uri), ..self }
     }
 
-    /// Where proofs that were used are remembered, instead of a [`LocalReplays`] of its own.
-    /// Gateways that share callers and an address need to share it.
+    /// Where proofs that were used are remembered, instead of a [`LocalReplays`] of its own, which
+    /// takes proofs that were issued 5 s after [`GuardBuilder::build`] or later. Gateways that share
+    /// callers and an address need to share it.
     pub fn replays(self, replays: Arc<dyn Replays>) -> Self {
-        Self { replays, ..self }
+        Self { replays: Some(replays), ..self }
     }
 
     /// Asks every proof for a nonce, so that none can be made ahead of its time (RFC 9449, section
@@ -199,6 +200,9 @@ impl GuardBuilder {
             roots: self.roots.ok_or(GuardError::Missing("roots"))?,
             policy: self.policy.map_or_else(Policy::standard, Ok)?,
         };
+        let replays = self.replays.unwrap_or_else(|| {
+            Arc::new(LocalReplays::new(limits::PROOFS_KEPT_MAX, self.clock.now()))
+        });
         let shared = Shared {
             gateway: self.gateway,
             tokens: ArcSwap::from_pointee(TokenCache::new(trust, self.cache_bytes_max)),
@@ -212,7 +216,7 @@ impl GuardBuilder {
             body_bytes_max: self.body_bytes_max,
             body_timeout: self.body_timeout,
             public_uri: self.public_uri,
-            replays: self.replays,
+            replays,
             nonces: self.nonces,
             decider: self.decider,
         };

@@ -17,6 +17,11 @@ use crate::verify::{Possession, ProofFault, Unspent};
 /// Parts of a store that are locked one by one.
 const SHARDS: usize = 64;
 
+/// How long after a gateway's start a proof must be remembered that may have been shown before it:
+/// such a proof is ahead of the start by as much as clocks may be apart.
+const SHOWN_BEFORE_SECS: u64 =
+    limits::PROOF_AGE_SECS_MAX + 2 * limits::CLOCK_SKEW_SECS + limits::CLOCK_SKEW_SECS;
+
 /// What a store says of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spent {
@@ -65,7 +70,8 @@ pub(super) async fn spend(
 /// A memory of proofs in this process: exact and bounded.
 ///
 /// *Shape*: keys in 64 shards by their first bits, each with its own lock. A key leaves when its
-/// moment has passed and never before; when there is no room, a new one is not taken.
+/// moment has passed and never before; when there is no room, a new one is not taken. It ends with
+/// the process, and the next one cannot say what this one was shown.
 pub struct LocalReplays {
     shards: Vec<Mutex<Shard>>,
     count: AtomicUsize,
@@ -84,17 +90,22 @@ struct Shard {
     forgotten: u64,
 }
 
-impl Default for LocalReplays {
-    fn default() -> Self {
-        Self::new(limits::PROOFS_KEPT_MAX)
-    }
-}
-
 impl LocalReplays {
-    /// A memory of so many proofs.
-    pub fn new(max: usize) -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, count: AtomicUsize::new(0), max }
+    /// A memory of so many proofs, of a gateway that starts now and may have run before: proofs that
+    /// could have been shown to it then are answered with [`Spent::Unavailable`]. These are all that
+    /// were issued up to 5 s after the start, by clocks that are ahead.
+    pub fn new(max: usize, start: Timestamp) -> Self {
+        Self::that_forgot(max, start.plus_secs(SHOWN_BEFORE_SECS).secs())
+    }
+
+    /// A memory of so many proofs, of a gateway at an address that has never been in use before.
+    pub fn of_new_address(max: usize) -> Self {
+        Self::that_forgot(max, 0)
+    }
+
+    fn that_forgot(max: usize, forgotten: u64) -> Self {
+        let shard = || Mutex::new(Shard { forgotten, ..Shard::default() });
+        Self { shards: (0..SHARDS).map(|_| shard()).collect(), count: AtomicUsize::new(0), max }
     }
 
     /// How many proofs are remembered.

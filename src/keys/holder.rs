@@ -1,51 +1,46 @@
 use std::fmt;
 use std::str::FromStr;
 
-use biscuit_auth::{Algorithm, PrivateKey};
-use ed25519_dalek::{Signer, SigningKey};
+use biscuit_auth::PrivateKey;
 use rand::{CryptoRng, RngCore};
 use zeroize::Zeroizing;
 
 use super::public::{KeyError, VerifyingKey};
-
-/// What the text form of a private holder key begins with.
-const PREFIX: &str = "ed25519-holder-private/";
+use super::secret::Secret;
 
 /// A holder's key: the private half, which signs proofs for calls and hands a token on.
 ///
 /// *Shape*: 32 bytes, wiped when dropped. `Debug` shows the thumbprint of the public half alone;
 /// the private half leaves through [`HolderKey::to_secret_text`] and no other way.
 #[derive(Clone)]
-pub struct HolderKey(SigningKey);
+pub struct HolderKey(Secret);
 
 impl HolderKey {
+    /// What the text form of a private holder key begins with.
+    pub const PREFIX: &str = "ed25519-holder-private/";
+
     /// A new key.
     pub fn generate(rng: &mut (impl RngCore + CryptoRng)) -> Self {
-        let mut seed = Zeroizing::new([0; 32]);
-        rng.fill_bytes(seed.as_mut());
-        Self(SigningKey::from_bytes(&seed))
+        Self(Secret::generate(rng))
     }
 
     /// The public half, which tokens and proofs name.
     pub fn public(&self) -> VerifyingKey {
-        VerifyingKey::from_dalek(self.0.verifying_key())
+        self.0.public()
     }
 
     /// The key's signature of a message.
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
+        self.0.sign(message)
     }
 
     /// The private half as text: `ed25519-holder-private/` and 64 hexadecimal characters.
     pub fn to_secret_text(&self) -> Zeroizing<String> {
-        let secret = Zeroizing::new(self.0.to_bytes());
-        let hex = Zeroizing::new(hex::encode(secret.as_slice()));
-        Zeroizing::new(format!("{PREFIX}{}", *hex))
+        self.0.to_text(Self::PREFIX)
     }
 
     pub(crate) fn to_biscuit(&self) -> Result<PrivateKey, KeyError> {
-        let secret = Zeroizing::new(self.0.to_bytes());
-        PrivateKey::from_bytes(secret.as_slice(), Algorithm::Ed25519).map_err(|_| KeyError::NotAKey)
+        self.0.to_biscuit()
     }
 }
 
@@ -54,10 +49,8 @@ impl FromStr for HolderKey {
 
     /// Takes the form with its prefix alone, so that a root key is never taken for a holder's.
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let hex = text.trim().strip_prefix(PREFIX).ok_or(KeyError::HolderForm)?;
-        let mut seed = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(hex, seed.as_mut_slice()).map_err(|_| KeyError::HolderForm)?;
-        Ok(Self(SigningKey::from_bytes(&seed)))
+        let hex = text.trim().strip_prefix(Self::PREFIX);
+        hex.and_then(Secret::from_hex).map(Self).ok_or(KeyError::HolderForm)
     }
 }
 
@@ -74,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_key_comes_back_from_its_text_and_shows_its_thumbprint_alone() {
-        let text = format!("{PREFIX}{}", "5a".repeat(32));
+        let text = format!("{}{}", HolderKey::PREFIX, "5a".repeat(32));
         let key: HolderKey = text.parse().unwrap();
         assert_eq!(*key.to_secret_text(), text);
         let debug = format!("{key:?}");
@@ -86,10 +79,10 @@ mod tests {
     fn keys_of_two_kinds_are_not_mixed_up() {
         let root: RootKey = "5a".repeat(32).parse().unwrap();
         let bare = "5a".repeat(32);
-        for text in [root.to_secret_text().as_str(), bare.as_str(), PREFIX, ""] {
+        for text in [root.to_secret_text().as_str(), bare.as_str(), HolderKey::PREFIX, ""] {
             assert_eq!(text.parse::<HolderKey>().unwrap_err(), KeyError::HolderForm);
         }
-        let holder: HolderKey = format!("{PREFIX}{bare}").parse().unwrap();
+        let holder: HolderKey = format!("{}{bare}", HolderKey::PREFIX).parse().unwrap();
         assert!(holder.to_secret_text().parse::<RootKey>().is_err());
     }
 }

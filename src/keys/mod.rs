@@ -7,6 +7,7 @@ mod holder;
 mod jwk;
 mod public;
 mod root;
+mod secret;
 mod trusted;
 
 pub use holder::HolderKey;

@@ -1,31 +1,31 @@
 use std::fmt;
 use std::str::FromStr;
 
-use biscuit_auth::{Algorithm, KeyPair, PrivateKey};
-use ed25519_dalek::{Signer, SigningKey};
+use biscuit_auth::KeyPair;
 use rand::{CryptoRng, RngCore};
 use zeroize::Zeroizing;
 
 use super::public::{KeyError, KeyId, VerifyingKey};
+use super::secret::Secret;
+
+const PREFIX: &str = "ed25519-private/";
 
 /// A root key: the private half, which signs block 0 and revocation lists.
 ///
 /// *Shape*: 32 bytes, wiped when dropped. `Debug` shows the public half alone; the private half
 /// leaves through [`RootKey::to_secret_text`] and no other way.
 #[derive(Clone)]
-pub struct RootKey(SigningKey);
+pub struct RootKey(Secret);
 
 impl RootKey {
     /// A new key.
     pub fn generate(rng: &mut (impl RngCore + CryptoRng)) -> Self {
-        let mut seed = Zeroizing::new([0; 32]);
-        rng.fill_bytes(seed.as_mut());
-        Self(SigningKey::from_bytes(&seed))
+        Self(Secret::generate(rng))
     }
 
     /// The public half.
     pub fn public(&self) -> VerifyingKey {
-        VerifyingKey::from_dalek(self.0.verifying_key())
+        self.0.public()
     }
 
     /// The number by which tokens name the key.
@@ -35,19 +35,16 @@ impl RootKey {
 
     /// The key's signature of a message.
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
+        self.0.sign(message)
     }
 
     /// The private half as text: `ed25519-private/` and 64 hexadecimal characters.
     pub fn to_secret_text(&self) -> Zeroizing<String> {
-        Zeroizing::new(format!("ed25519-private/{}", hex::encode(self.0.to_bytes())))
+        self.0.to_text(PREFIX)
     }
 
     pub(crate) fn to_biscuit(&self) -> Result<KeyPair, KeyError> {
-        let secret = Zeroizing::new(self.0.to_bytes());
-        PrivateKey::from_bytes(secret.as_slice(), Algorithm::Ed25519)
-            .map(|key| KeyPair::from(&key))
-            .map_err(|_| KeyError::NotAKey)
+        self.0.to_biscuit().map(|key| KeyPair::from(&key))
     }
 }
 
@@ -57,10 +54,8 @@ impl FromStr for RootKey {
     /// Takes the hexadecimal form with or without `ed25519-private/`.
     fn from_str(text: &str) -> Result<Self, KeyError> {
         let text = text.trim();
-        let hex = text.strip_prefix("ed25519-private/").unwrap_or(text);
-        let mut seed = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(hex, seed.as_mut_slice()).map_err(|_| KeyError::PrivateForm)?;
-        Ok(Self(SigningKey::from_bytes(&seed)))
+        let hex = text.strip_prefix(PREFIX).unwrap_or(text);
+        Secret::from_hex(hex).map(Self).ok_or(KeyError::PrivateForm)
     }
 }
 

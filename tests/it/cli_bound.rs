@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::post;
-use hardtack::guard::{Guard, Nonces, ToolMap};
+use hardtack::guard::{Guard, LocalReplays, Nonces, ToolMap};
 use hardtack::keys::TrustedRoots;
 use hardtack::record::MemorySink;
 use hardtack::verify::DangerUnrevoked;
@@ -304,6 +304,7 @@ async fn api(root: &str) -> String {
         .sink(Arc::new(MemorySink::new()))
         .revocations(DangerUnrevoked)
         .proof_nonces(Nonces::from_key([7; 32]))
+        .replays(Arc::new(LocalReplays::of_new_address(10)))
         .build()
         .unwrap();
     let router = Router::new().route("/refunds", post(|body: String| async { body })).layer(guard);

@@ -26,8 +26,15 @@ struct Gateway {
     clock: Arc<ManualClock>,
 }
 
+/// A gateway that has been running for a while.
 fn gateway_with(change: impl FnOnce(GuardBuilder) -> GuardBuilder) -> Gateway {
-    let (sink, clock) = (Arc::new(MemorySink::new()), Arc::new(ManualClock::at(now())));
+    let gateway = gateway_started(Timestamp::from_secs(now().secs() - 10), change);
+    gateway.clock.set(now());
+    gateway
+}
+
+fn gateway_started(start: Timestamp, change: impl FnOnce(GuardBuilder) -> GuardBuilder) -> Gateway {
+    let (sink, clock) = (Arc::new(MemorySink::new()), Arc::new(ManualClock::at(start)));
     let builder = Guard::builder("gw")
         .roots(TrustedRoots::one(root().public()))
         .tools(ToolMap::new().route("POST", "/accounts", "crm/get_account").unwrap())
@@ -212,7 +219,8 @@ async fn a_proof_is_spent_last() {
 
 #[tokio::test]
 async fn a_full_store_refuses_and_forgets_nothing() {
-    let gateway = gateway_with(|builder| builder.replays(Arc::new(LocalReplays::new(2))));
+    let gateway =
+        gateway_with(|builder| builder.replays(Arc::new(LocalReplays::of_new_address(2))));
     let (one, two, three) = (proof(1), proof(2), proof(3));
     assert_eq!(gateway.code(call(&one)).await, "allow");
     assert_eq!(gateway.code(call(&two)).await, "allow");
@@ -226,6 +234,23 @@ async fn a_full_store_refuses_and_forgets_nothing() {
     let later = now().plus_secs(71);
     gateway.clock.set(later);
     assert_eq!(gateway.code(call(&proof_at(later, &uri(), None, 4))).await, "allow");
+}
+
+/// A gateway that was restarted cannot say what was shown to it before, by whatever clock.
+#[tokio::test]
+async fn a_restart_opens_no_proof_again() {
+    let used = proof_at(now().plus_secs(5), &uri(), None, 1);
+    assert_eq!(gateway().code(call(&used)).await, "allow");
+    let gateway = gateway_started(now(), |builder| builder);
+    let at = |secs, seed| proof_at(now().plus_secs(secs), &uri(), None, seed);
+    assert_eq!(gateway.code(call(&used)).await, "proof-store-unavailable");
+    gateway.clock.set(now().plus_secs(6));
+    assert_eq!(gateway.code(call(&at(5, 2))).await, "proof-store-unavailable");
+    assert_eq!(gateway.code(call(&at(6, 3))).await, "allow");
+    for later in [30, 65, 70] {
+        gateway.clock.set(now().plus_secs(later));
+        assert_ne!(gateway.code(call(&used)).await, "allow", "{later} s later");
+    }
 }
 
 struct Away;
@@ -267,6 +292,7 @@ async fn without_an_address_the_request_names_its_host() {
         .tools(ToolMap::new().route("POST", "/accounts", "crm/get_account").unwrap())
         .sink(Arc::new(MemorySink::new()))
         .clock(clock.clone())
+        .replays(Arc::new(LocalReplays::of_new_address(10)))
         .revocations(DangerUnrevoked)
         .build()
         .unwrap();
@@ -327,7 +353,7 @@ fn futures_body(first: impl Fn() + Send + 'static) -> Body {
 
 #[tokio::test]
 async fn the_memory_is_exact_and_bounded() {
-    let store = LocalReplays::new(1000);
+    let store = LocalReplays::of_new_address(1000);
     let key = |n: u32| {
         let mut key = [0; 32];
         key[..4].copy_from_slice(&n.to_le_bytes());

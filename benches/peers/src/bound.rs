@@ -9,7 +9,7 @@ use hardtack::attenuate::{Narrowing, delegate};
 use hardtack::decide::decide;
 use hardtack::guard::{LocalReplays, Replays, Spent};
 use hardtack::keys::HolderKey;
-use hardtack::model::{TargetUri, Timestamp};
+use hardtack::model::{TargetUri, Timestamp, limits};
 use hardtack::present::{ProofCall, present};
 use hardtack::token::UnverifiedToken;
 use hardtack::verify::{ProofTarget, check_proof};
@@ -80,7 +80,7 @@ impl Chain {
 
     /// The gateway that is called.
     pub fn door(&self, gateway: Gateway) -> Door {
-        Door { gateway, replays: LocalReplays::default() }
+        Door { gateway, replays: LocalReplays::of_new_address(limits::PROOFS_KEPT_MAX) }
     }
 
     /// Whether the gateway allows the call; the second time, a proof is refused.

@@ -110,6 +110,7 @@ impl ArgPath {
             let mut next = Vec::with_capacity(places.len());
             for place in places {
                 let Place::Value(value) = place else {
+                    work.take(limits::FACT_NAME_WORK)?;
                     next.push(place);
                     continue;
                 };

@@ -85,6 +85,17 @@ pub(super) fn cases() -> Vec<Case> {
             ),
         ),
         (
+            "what is absent, carried on",
+            "token-too-complex",
+            one(
+                repeat(4, " ", |n| {
+                    let rest = format!("/{n}{}", "/b".repeat(13));
+                    format!("check if arg_at(\"a/*{rest}\", $x), $x == 1;")
+                }),
+                list(4000, |_| "{}".to_owned()),
+            ),
+        ),
+        (
             "names, numbers and a long text",
             "token-too-complex",
             one(
