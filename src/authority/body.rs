@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::AppState;
 use super::problem::Refusal;
+use crate::keys::VerifyingKey;
 use crate::model::{Json, JsonProfile};
 use crate::vocabulary::Grant;
 use crate::vocabulary::grant::grants_from_json;
@@ -43,18 +44,17 @@ impl FromRequest<AppState> for Fields {
     }
 }
 
-/// A body that says nothing: empty, or `{}`.
-pub(super) struct NoBody;
+/// A body that says nothing, empty or `{}`; the SHA-256 of its canonical form.
+pub(super) struct NoBody(pub(super) [u8; 32]);
 
 impl FromRequest<AppState> for NoBody {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, authority: &AppState) -> Result<Self> {
         let bytes = read(request, authority).await?;
-        if !bytes.is_empty() {
-            Fields::parse(&bytes)?.end()?;
-        }
-        Ok(Self)
+        let fields = Fields::parse(if bytes.is_empty() { b"{}" } else { &bytes })?;
+        let digest = fields.digest();
+        fields.end().map(|()| Self(digest))
     }
 }
 
@@ -100,6 +100,30 @@ impl Fields {
             Some(Json::String(text)) => Ok(Some(text)),
             Some(other) => wrong(name, format!("is a {}, not a string", other.kind())),
         }
+    }
+
+    /// A public key: its text form, or a JSON Web Key, of which only what makes the key is read.
+    ///
+    /// *Source*: RFC 7517, section 4; RFC 8037.
+    pub(super) fn key(&mut self, name: &str) -> Result<Option<VerifyingKey>> {
+        let key = match self.take(name) {
+            None => return Ok(None),
+            Some(Json::String(text)) => text.parse::<VerifyingKey>(),
+            Some(jwk) if jwk.member("d").is_some() => {
+                let why = "holds a private key; send its public half alone, of a new key";
+                return wrong(name, why);
+            }
+            Some(Json::Object(members)) => {
+                let is_key = |(name, _): &(String, Json)| matches!(&**name, "kty" | "crv" | "x");
+                let jwk = Json::Object(members.into_iter().filter(is_key).collect());
+                VerifyingKey::from_jwk(&jwk)
+            }
+            Some(other) => {
+                let why = format!("is a {}, not a string or a JSON Web Key", other.kind());
+                return wrong(name, why);
+            }
+        };
+        key.map(Some).map_err(|error| Refusal::Invalid(format!("`{name}`: {error}")))
     }
 
     /// A flag; one left out is not set.

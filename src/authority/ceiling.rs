@@ -47,6 +47,10 @@ pub(super) fn within(
         let asked = task.depth;
         return Err(Beyond(format!("`depth` is {asked}, and at most {depth_max} is allowed")));
     }
+    if task.holder.is_none() && !limits.bearer {
+        let why = "`holder` is missing, and this client may not ask for bearer tokens";
+        return Err(Beyond(why.to_owned()));
+    }
     within_audience(task, limits)?;
     within_any(&task.grants, &limits.ceiling).map_err(|beyond| Beyond(beyond.to_string()))
 }

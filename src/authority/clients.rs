@@ -35,6 +35,7 @@ pub(super) async fn add(
         audience: fields.texts("audience")?,
         ttl_secs_max: fields.number("ttl_secs_max")?,
         depth_max: fields.number("depth_max")?,
+        bearer: fields.flag("bearer")?,
     };
     fields.end()?;
     if !is_plain_text(&name) {

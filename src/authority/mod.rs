@@ -11,6 +11,7 @@ mod ceiling;
 mod clients;
 mod discovery;
 mod health;
+mod holder;
 mod problem;
 mod query;
 mod revocation_list;

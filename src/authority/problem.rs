@@ -13,6 +13,7 @@ use crate::mint::MintError;
 use crate::model::Reason;
 use crate::store::StoreError;
 use crate::token::TokenError;
+use crate::verify::ProofFault;
 
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +50,16 @@ pub(super) enum Refusal {
     OwnClient,
     #[error("{1}")]
     Token(&'static str, String),
+    #[error("{0}")]
+    NoProof(&'static str),
+    #[error("{0}")]
+    Proof(ProofFault),
+    #[error("the proof's `htu` is not the address of the request, which is `{0}`")]
+    ProofAddress(String),
+    #[error("the proof was used before")]
+    ProofUsed,
+    #[error("{0}")]
+    NotHolder(&'static str),
     #[error("too many blocks of this task's tokens are revoked; revoke the task")]
     TooManyRevocations,
     #[error("the store is unavailable; nothing is known to have been changed")]
@@ -95,6 +106,12 @@ impl Refusal {
             Self::NameTaken => (S::CONFLICT, "name-taken", "Name taken"),
             Self::OwnClient => (S::CONFLICT, "own-client", "Own client"),
             Self::Token(code, _) => (S::UNPROCESSABLE_ENTITY, code, "Token not accepted"),
+            Self::NoProof(_) => (S::UNAUTHORIZED, "proof-missing", "Proof of a key missing"),
+            Self::Proof(_) | Self::ProofAddress(_) => {
+                (S::UNAUTHORIZED, "proof-invalid", "Proof of a key not accepted")
+            }
+            Self::ProofUsed => (S::UNAUTHORIZED, "proof-replayed", "Proof of a key used before"),
+            Self::NotHolder(_) => (S::FORBIDDEN, "not-the-holder", "Signed by another key"),
             Self::TooManyRevocations => {
                 (S::TOO_MANY_REQUESTS, "too-many-revocations", "Too many revocations")
             }
@@ -108,6 +125,10 @@ impl Refusal {
         match self {
             Self::NoKey => Some("Bearer realm=\"hardtack\""),
             Self::BadKey => Some("Bearer realm=\"hardtack\", error=\"invalid_token\""),
+            Self::NoProof(_) => Some("DPoP realm=\"hardtack\", algs=\"EdDSA\""),
+            Self::Proof(_) | Self::ProofAddress(_) | Self::ProofUsed => {
+                Some("DPoP realm=\"hardtack\", error=\"invalid_dpop_proof\", algs=\"EdDSA\"")
+            }
             _ => None,
         }
     }
@@ -151,6 +172,12 @@ impl From<MintError> for Refusal {
             MintError::Build => Self::Internal,
             error => Self::Invalid(error.to_string()),
         }
+    }
+}
+
+impl From<ProofFault> for Refusal {
+    fn from(fault: ProofFault) -> Self {
+        Self::Proof(fault)
     }
 }
 

@@ -1,7 +1,13 @@
 //! `POST /v1/revocations`: ends a task, a block, or what an unsealed token's last block allows.
 //!
-//! The last form needs no client key: holding the token unsealed is what permits it. A child
-//! cannot make its parent's token from its own, so nobody can revoke more than they hold.
+//! The last form needs no client key: holding the token is what permits it. A child cannot make its
+//! parent's token from its own, so nobody can revoke more than they hold.
+//!
+//! | the token is | then |
+//! | --- | --- |
+//! | a bearer token, unsealed | its last block is revoked |
+//! | a bearer token, sealed | refused: gateways see such tokens, and anybody may be shown one |
+//! | bound, sealed or not | its last block is revoked if one of its holders signed the request: the one whom that block names, or one above |
 
 use axum::Json;
 use axum::extract::State;
@@ -9,13 +15,14 @@ use axum::http::HeaderMap;
 
 use super::body::Fields;
 use super::caller::Caller;
+use super::holder::Signed;
 use super::problem::Refusal;
 use super::{AppState, Authority};
 use crate::mint::is_plain_text;
 use crate::model::{Key16, RevocationId, Timestamp, limits};
 use crate::store::{NewRevocation, Revoked, TaskRecord};
 use crate::token::Envelope;
-use crate::verify::{RevocationEntry, RevocationKind, authenticate};
+use crate::verify::{Authentic, RevocationEntry, RevocationKind, authenticate};
 
 /// What is to be revoked, as the body says it.
 enum Subject {
@@ -27,8 +34,10 @@ enum Subject {
 pub(super) async fn revoke(
     State(authority): State<AppState>,
     headers: HeaderMap,
+    signed: Signed,
     mut fields: Fields,
 ) -> Result<Json<RevocationEntry>, Refusal> {
+    let body = fields.digest();
     let subject = subject(&mut fields)?;
     let reason = fields.text("reason")?;
     fields.end()?;
@@ -40,7 +49,12 @@ pub(super) async fn revoke(
     }
     let now = authority.now();
     let revocation = match subject {
-        Subject::Token(token) => of_token(*token, &authority, now)?,
+        Subject::Token(token) => {
+            let is_sealed = token.is_sealed();
+            let token = authenticate(*token, &authority.roots)?;
+            may_revoke(&token, is_sealed, &signed, body, &authority)?;
+            of_token(&token, now)?
+        }
         Subject::Task(id) => {
             of_task(&id, &Caller::find(&authority, &headers).await?, &authority, now).await?
         }
@@ -122,18 +136,8 @@ fn whole_task(
     }
 }
 
-/// The last block of a token that is genuine and unsealed. That its proof fits its last block is
-/// among the signatures checked.
-fn of_token(
-    token: Envelope,
-    authority: &Authority,
-    now: Timestamp,
-) -> Result<NewRevocation, Refusal> {
-    if token.is_sealed() {
-        let why = "the token is sealed: only whoever holds it unsealed may revoke it";
-        return Err(Refusal::Invalid(why.to_owned()));
-    }
-    let token = authenticate(token, &authority.roots)?;
+/// The last block of a token.
+fn of_token(token: &Authentic, now: Timestamp) -> Result<NewRevocation, Refusal> {
     let (Some(first), Some(last)) = (token.revocation_ids().first(), token.revocation_ids().last())
     else {
         return Err(Refusal::Internal);
@@ -149,4 +153,27 @@ fn of_token(
         ends_task: token.blocks().len() == 1,
         at: now,
     })
+}
+
+/// Whether the caller may revoke the last block of a genuine token. That the proof of an unsealed one
+/// fits its last block is among the signatures that were checked.
+fn may_revoke(
+    token: &Authentic,
+    is_sealed: bool,
+    signed: &Signed,
+    body: [u8; 32],
+    authority: &Authority,
+) -> Result<(), Refusal> {
+    if token.holder().is_none() {
+        let why = "the token is sealed: only whoever holds it unsealed may revoke it";
+        return if is_sealed { Err(Refusal::Invalid(why.to_owned())) } else { Ok(()) };
+    }
+    let Some(proof) = signed.by(authority, body)? else {
+        let why = "the token is bound: its revocation takes a proof of a holder's key in `DPoP`";
+        return Err(Refusal::NoProof(why));
+    };
+    match token.holders().holds_or_held(&proof.key()) {
+        true => Ok(()),
+        false => Err(Refusal::NotHolder("the proof is by a key that never held the token")),
+    }
 }

@@ -3,6 +3,10 @@
 //! With an `Idempotency-Key`, a repeated request makes no second task: the token was not kept, so
 //! the answer is a problem that names the task, which the client may complete before it asks anew
 //! under another key.
+//!
+//! A token is bound to the key that `holder` names, and the request proves in its `DPoP` header that
+//! the caller has it. A token bound to none is a bearer token: only clients whose limits say so may
+//! ask for one.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,12 +17,13 @@ use serde::Serialize;
 
 use super::body::{Fields, required};
 use super::caller::Caller;
+use super::holder::Signed;
 use super::problem::Refusal;
 use super::{AppState, Authority, ceiling};
-use crate::keys::KeyId;
+use crate::keys::{KeyId, VerifyingKey};
 use crate::mint::{self, Minted, Task};
 use crate::model::{RevocationId, Timestamp};
-use crate::store::{Client, Idempotency, TaskAdded, TaskRecord};
+use crate::store::{Client, Idempotency, NewTask, SpentProof, TaskAdded, TaskRecord};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
@@ -37,30 +42,54 @@ pub(super) async fn create(
     State(authority): State<AppState>,
     Caller(client): Caller,
     headers: HeaderMap,
+    signed: Signed,
     fields: Fields,
 ) -> Result<impl IntoResponse, Refusal> {
     let key = idempotency_key(&headers)?;
-    let idempotency = key.map(|key| Idempotency { key, body: fields.digest() });
+    let body = fields.digest();
+    let idempotency = key.map(|key| Idempotency { key, body });
     let (task, principal) = task(fields, &client, &authority)?;
     ceiling::within(&task, &client.limits, &authority.settings)
         .map_err(|beyond| Refusal::BeyondCeiling(beyond.to_string()))?;
+    let proof = match task.holder {
+        Some(holder) => Some(of_holder(holder, &signed, &authority, body)?),
+        None => None,
+    };
     let now = authority.now();
     let minted = mint::mint(&task, &authority.root, now, &mut authority.entropy.clone())?;
-    let record = record(&minted, task, principal, client, &authority, now)?;
+    let task = record(&minted, task, principal, client, &authority, now)?;
     let issued = Issued {
         task: minted.task,
         token: minted.token.to_text(),
         expires: minted.expires,
-        revocation_id: record.revocation_id.clone(),
-        root: record.root,
+        revocation_id: task.revocation_id.clone(),
+        root: task.root,
     };
-    match authority.store.add_task(record, idempotency).await? {
+    match authority.store.add_task(NewTask { task, idempotency, proof }).await? {
         TaskAdded::Added => {
             let location = [(LOCATION, format!("/v1/tasks/{}", issued.task))];
             Ok((StatusCode::CREATED, location, Json(issued)))
         }
         TaskAdded::Repeated(task) => Err(Refusal::Repeated(task)),
         TaskAdded::KeyReused => Err(Refusal::KeyReused),
+        TaskAdded::ProofUsed => Err(Refusal::ProofUsed),
+    }
+}
+
+/// What is spent of the proof that the caller has the holder's key.
+fn of_holder(
+    holder: VerifyingKey,
+    signed: &Signed,
+    authority: &Authority,
+    body: [u8; 32],
+) -> Result<SpentProof, Refusal> {
+    let Some(proof) = signed.by(authority, body)? else {
+        let why = "a token bound to `holder` takes a proof of its key in the `DPoP` header";
+        return Err(Refusal::NoProof(why));
+    };
+    match proof.key() == holder {
+        true => Ok(SpentProof { key: proof.spent(), closes: proof.closes() }),
+        false => Err(Refusal::NotHolder("the proof is by another key than `holder`")),
     }
 }
 
@@ -95,6 +124,7 @@ fn task(
         principal: Some(principal.clone()),
         agent: fields.text("agent")?,
         intent: fields.text("intent")?,
+        holder: fields.key("holder")?,
         ttl_secs: fields.number("ttl_secs")?.unwrap_or(settings.ttl_secs_default.min(ttl_secs_max)),
         depth: fields.number("depth")?.unwrap_or(settings.depth_default.min(depth_max)),
         ..Task::new(grants, Some(audience))
@@ -118,6 +148,7 @@ fn record(
         client: client.id,
         principal,
         agent: task.agent,
+        holder: task.holder,
         intent: task.intent,
         audience: task.audience.unwrap_or_default(),
         grants: task.grants,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::problem::Refusal;
-use crate::keys::KeyId;
+use crate::keys::{KeyId, VerifyingKey};
 use crate::model::{RevocationId, Timestamp};
 use crate::store::{Client, Page, TaskRecord};
 use crate::vocabulary::Grant;
@@ -20,6 +20,8 @@ pub(super) struct TaskView {
     principal: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holder: Option<VerifyingKey>,
     #[serde(skip_serializing_if = "Option::is_none")]
     intent: Option<String>,
     audience: BTreeSet<String>,
@@ -46,6 +48,7 @@ pub(super) struct ClientView {
     ttl_secs_max: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     depth_max: Option<u32>,
+    bearer: bool,
     created: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     disabled: Option<Timestamp>,
@@ -69,6 +72,7 @@ impl TaskView {
             client: record.client,
             principal: record.principal,
             agent: record.agent,
+            holder: record.holder,
             intent: record.intent,
             audience: record.audience,
             depth: record.depth,
@@ -91,6 +95,7 @@ impl ClientView {
             audience: client.limits.audience,
             ttl_secs_max: client.limits.ttl_secs_max,
             depth_max: client.limits.depth_max,
+            bearer: client.limits.bearer,
             created: client.created,
             disabled: client.disabled,
         })

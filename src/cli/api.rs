@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use rand::rngs::OsRng;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use serde_json::Value;
@@ -11,7 +12,10 @@ use zeroize::Zeroizing;
 
 use super::serve::runtime;
 use super::usage::usage;
-use crate::config::{env, keyfile};
+use crate::config::{SystemClock, env, keyfile};
+use crate::keys::HolderKey;
+use crate::model::{Args, Clock, JsonProfile};
+use crate::present::prove_key;
 use crate::store::ClientKey;
 
 /// How long a call may take.
@@ -31,12 +35,13 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Calls as a client, with its key.
+    /// Calls as a client, with its key; signed by a holder's key too where one is given.
     pub(super) fn call(
         &self,
         method: Method,
         path: &str,
         body: Option<Value>,
+        holder: Option<&HolderKey>,
     ) -> anyhow::Result<Value> {
         let url = self.url(path)?;
         let (from, key) = match &self.client_key {
@@ -50,12 +55,17 @@ impl Server {
         };
         // Another secret, such as a root key, must not leave the machine by mistake.
         key.parse::<ClientKey>().with_context(|| format!("{from} holds no client key"))?;
-        send(url, method, body, Some(key))
+        send(url, method, body, Some(key), holder)
     }
 
-    /// Calls without any key.
-    pub(super) fn call_anonymously(&self, path: &str, body: Value) -> anyhow::Result<Value> {
-        send(self.url(path)?, Method::POST, Some(body), None)
+    /// Calls without a client key; signed by a holder's key where one is given.
+    pub(super) fn call_anonymously(
+        &self,
+        path: &str,
+        body: Option<Value>,
+        holder: Option<&HolderKey>,
+    ) -> anyhow::Result<Value> {
+        send(self.url(path)?, Method::POST, body, None, holder)
     }
 
     fn url(&self, path: &str) -> anyhow::Result<Url> {
@@ -82,16 +92,35 @@ fn send(
     method: Method,
     body: Option<Value>,
     key: Option<Zeroizing<String>>,
+    holder: Option<&HolderKey>,
 ) -> anyhow::Result<Value> {
-    let mut request = client()?.request(method, url.clone());
+    let mut request = client()?.request(method.clone(), url.clone());
     if let Some(key) = &key {
         request = request.bearer_auth(key.as_str());
+    }
+    if let Some(holder) = holder {
+        request = request.header("DPoP", proof(holder, &method, &url, body.as_ref())?);
     }
     if let Some(body) = body {
         request = request.json(&body);
     }
     let origin = url.origin().ascii_serialization();
     runtime()?.block_on(answer(request)).with_context(|| format!("the authority at {origin}"))
+}
+
+/// The proof that a request is made by whoever has a holder's key.
+fn proof(
+    holder: &HolderKey,
+    method: &Method,
+    url: &Url,
+    body: Option<&Value>,
+) -> anyhow::Result<String> {
+    let body = match body {
+        Some(body) => Args::parse(body.to_string(), JsonProfile::Interoperable)?,
+        None => Args::none(),
+    };
+    let (uri, now) = (url.as_str().parse()?, SystemClock.now());
+    Ok(prove_key(holder, method.as_str(), &uri, body.digest(), now, &mut OsRng)?)
 }
 
 /// What secrets are sent with: nobody between, and no other place than the one named.

@@ -21,6 +21,10 @@ pub(super) struct Args {
     /// Without it that client administers and gets no tasks.
     #[arg(long, value_name = "FILE")]
     grants: Option<Source>,
+    /// Let the first client ask for bearer tokens too, which whoever finds one may use; without
+    /// this each of its tasks names the key of its holder.
+    #[arg(long)]
+    bearer: bool,
     /// Where the authority will listen.
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
@@ -40,7 +44,8 @@ impl Args {
             Some(source) => input::grants(source)?,
             None => Vec::new(),
         };
-        let options = InitOptions { issuer: None, listen: self.listen, ceiling };
+        let options =
+            InitOptions { issuer: None, listen: self.listen, ceiling, bearer: self.bearer };
         let mut entropy = Entropy::system();
         let init = DataDir::init(&self.dir, &options, &mut entropy, SystemClock.now());
         let made = runtime()?.block_on(init)?;

@@ -1,5 +1,7 @@
 //! `hardtack task`: tasks of an authority.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use comfy_table::{Table, presets};
 use reqwest::Method;
@@ -10,6 +12,8 @@ use super::input::{self, Source};
 use super::inspect::page;
 use super::usage::usage;
 use super::{Exit, Output, duration};
+use crate::config::keyfile;
+use crate::keys::HolderKey;
 use crate::mint::is_task_id;
 use crate::vocabulary::grant::grants_from_json;
 
@@ -37,7 +41,13 @@ pub(super) enum Command {
     Show(One),
     /// Say that a task is done, which ends its tokens.
     #[command(after_help = COMPLETE)]
-    Complete(One),
+    Complete {
+        #[command(flatten)]
+        one: One,
+        /// The private key that the task's tokens are bound to, instead of a client key.
+        #[arg(long, value_name = "FILE", conflicts_with = "client_key")]
+        key: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -55,6 +65,10 @@ pub(super) struct New {
     /// The agent that the token is issued to.
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
+    /// The private key that the token is to be bound to; its public half is sent, with a proof.
+    /// Without it the token is a bearer token, if the client may have one.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
     /// What the task is for, in words.
     #[arg(long, value_name = "TEXT")]
     intent: Option<String>,
@@ -97,7 +111,7 @@ Example:
 const COMPLETE: &str = "\
 Example:
   HARDTACK_URL=http://127.0.0.1:8787 \\
-    hardtack task complete 01968d2c-7e5b-7cc3-9c55-1f0f4d7b6a11 --client-key client.key";
+    hardtack task complete 01968d2c-7e5b-7cc3-9c55-1f0f4d7b6a11 --key agent.key";
 
 impl Command {
     pub(super) fn run(self, out: &mut Output) -> anyhow::Result<Exit> {
@@ -107,7 +121,12 @@ impl Command {
                 list(state.as_deref(), limit, json, &server, out)
             }
             Self::Show(one) => one.run(Method::GET, "", out),
-            Self::Complete(one) => one.run(Method::POST, "/complete", out),
+            Self::Complete { one, key: None } => one.run(Method::POST, "/complete", out),
+            Self::Complete { one, key: Some(path) } => {
+                let (url, key) = (one.path("/complete")?, keyfile::read(&path)?);
+                let task = one.server.call_anonymously(&url, None, Some(&key))?;
+                one.print(&task, out)
+            }
         }
     }
 }
@@ -118,18 +137,21 @@ impl New {
         for grant in input::grants(&self.grants)? {
             grants.push(serde_json::from_str::<Value>(&grant.to_string())?);
         }
+        let holder = self.key.as_deref().map(keyfile::read::<HolderKey>).transpose()?;
         let fields = [
             ("grants", json!(grants)),
             ("principal", json!(self.principal)),
             ("audience", json!(self.audience)),
             ("agent", json!(self.agent)),
+            ("holder", json!(holder.as_ref().map(HolderKey::public))),
             ("intent", json!(self.intent)),
             ("ttl_secs", json!(self.ttl_secs)),
             ("depth", json!(self.depth)),
         ];
         let given = fields.into_iter().filter(|(_, value)| !value.is_null());
         let body: Map<String, Value> = given.map(|(name, v)| (name.to_owned(), v)).collect();
-        let issued = self.server.call(Method::POST, "v1/tasks", Some(Value::Object(body)))?;
+        let body = Some(Value::Object(body));
+        let issued = self.server.call(Method::POST, "v1/tasks", body, holder.as_ref())?;
         if self.json {
             out.json(&issued)?;
         } else {
@@ -142,14 +164,21 @@ impl New {
 
 impl One {
     fn run(self, method: Method, verb: &str, out: &mut Output) -> anyhow::Result<Exit> {
-        if !is_task_id(&self.task) {
-            return usage("a task id is a UUID, such as 01968d2c-7e5b-7cc3-9c55-1f0f4d7b6a11");
+        let task = self.server.call(method, &self.path(verb)?, None, None)?;
+        self.print(&task, out)
+    }
+
+    fn path(&self, verb: &str) -> anyhow::Result<String> {
+        match is_task_id(&self.task) {
+            true => Ok(format!("v1/tasks/{}{verb}", self.task)),
+            false => usage("a task id is a UUID, such as 01968d2c-7e5b-7cc3-9c55-1f0f4d7b6a11"),
         }
-        let task = self.server.call(method, &format!("v1/tasks/{}{verb}", self.task), None)?;
-        if self.json {
-            out.json(&task)?;
-        } else {
-            show(&task, out)?;
+    }
+
+    fn print(&self, task: &Value, out: &mut Output) -> anyhow::Result<Exit> {
+        match self.json {
+            true => out.json(task)?,
+            false => show(task, out)?,
         }
         Ok(Exit::Done)
     }
@@ -194,7 +223,7 @@ fn list(
         query.append_pair("limit", &(limit - tasks.len()).min(200).to_string());
         query.extend_pairs(state.map(|state| ("state", state)));
         query.extend_pairs(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        let page = server.call(Method::GET, &format!("v1/tasks?{}", query.finish()), None)?;
+        let page = server.call(Method::GET, &format!("v1/tasks?{}", query.finish()), None, None)?;
         let items = page.get("items").and_then(Value::as_array);
         tasks.extend(items.into_iter().flatten().cloned());
         cursor = page.get("next").and_then(Value::as_str).map(str::to_owned);

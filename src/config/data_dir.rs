@@ -39,6 +39,8 @@ pub struct InitOptions {
     pub listen: Option<SocketAddr>,
     /// What the first client's tasks may never exceed. Without it the client administers only.
     pub ceiling: Vec<Grant>,
+    /// Whether the first client may ask for bearer tokens.
+    pub bearer: bool,
 }
 
 /// What making a data directory gives back.
@@ -141,7 +143,11 @@ fn first_client(key: &ClientKey, options: &InitOptions, now: Timestamp) -> Clien
         id: key.id().to_owned(),
         name: FIRST_CLIENT.to_owned(),
         is_admin: true,
-        limits: ClientLimits { ceiling: options.ceiling.clone(), ..ClientLimits::default() },
+        limits: ClientLimits {
+            ceiling: options.ceiling.clone(),
+            bearer: options.bearer,
+            ..ClientLimits::default()
+        },
         created: now,
         disabled: None,
     }

@@ -1,10 +1,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 use crate::keys::VerifyingKey;
 use crate::mint::is_plain_text;
-use crate::model::limits;
+use crate::model::{TargetUri, limits};
 
 /// The settings of an authority, `hardtack.toml`.
 ///
@@ -14,6 +14,10 @@ use crate::model::limits;
 pub struct Settings {
     /// The name of the authority, in revocation lists and in its description.
     pub issuer: String,
+    /// The address under which callers reach it, which the proofs of holders name; without it a
+    /// request is taken at its word as to its host, over `http`.
+    #[serde(deserialize_with = "uri")]
+    pub public_uri: Option<TargetUri>,
     /// Where it listens.
     pub listen: SocketAddr,
     /// The life of a token whose request names none.
@@ -38,6 +42,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             issuer: "http://127.0.0.1:8787".to_owned(),
+            public_uri: None,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)),
             ttl_secs_default: limits::TOKEN_TTL_SECS_DEFAULT,
             ttl_secs_max: 60 * 60,
@@ -92,6 +97,9 @@ impl Settings {
 # The name of this authority, in revocation lists and in /.well-known/hardtack. Gateways hold on
 # to it: do not change it later.
 issuer = {issuer}
+# The address under which callers reach it, if that is not http:// and the host they name: behind a
+# proxy, or with TLS in front. Proofs of holders name it.
+{public_uri}
 # Where it listens. Beyond loopback, put TLS in front.
 listen = {listen}
 
@@ -114,6 +122,10 @@ request_timeout_secs = {timeout}
 retiring_roots = [{roots}]
 ",
             issuer = text(&self.issuer),
+            public_uri = match &self.public_uri {
+                Some(uri) => format!("public_uri = {}", text(uri.as_str())),
+                None => "# public_uri = \"https://authority.example.com\"".to_owned(),
+            },
             listen = text(&self.listen.to_string()),
             ttl_limit = limits::TOKEN_TTL_SECS_MAX,
             ttl_default = self.ttl_secs_default,
@@ -127,6 +139,10 @@ retiring_roots = [{roots}]
             roots = roots.join(", "),
         )
     }
+}
+
+fn uri<'de, D: Deserializer<'de>>(text: D) -> Result<Option<TargetUri>, D::Error> {
+    String::deserialize(text)?.parse().map(Some).map_err(de::Error::custom)
 }
 
 fn within(field: &str, value: u64, min: u64, max: u64) -> Result<(), String> {
@@ -156,6 +172,7 @@ mod tests {
         let settings = Settings {
             issuer: "a \"quoted\" name".to_owned(),
             depth_max: 5,
+            public_uri: Some("https://authority.example.com/tasks".parse().unwrap()),
             ttl_secs_max: 7200,
             ..Settings::default()
         };
@@ -177,6 +194,7 @@ mod tests {
             ("depth_max = 16", "`depth_max` is 16, and must be from 0 to 15"),
             ("issuer = \"\"", "`issuer` is empty"),
             ("retiring_roots = [\"x\"]", "line 1, `retiring_roots = [\"x\"]`: a public key is"),
+            ("public_uri = \"here\"", "line 1, `public_uri = \"here\"`: not an absolute `http`"),
             ("= 3", "line 1, `= 3`"),
         ] {
             let error = Settings::from_toml(text).unwrap_err();

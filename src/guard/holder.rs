@@ -48,29 +48,9 @@ impl Shared {
 
     /// The address of a request: the configured one, or what the request says is its host.
     fn uri_of(&self, parts: &Parts) -> Result<TargetUri, Reason> {
-        let malformed =
-            |message: &str| Reason::new(Code::RequestMalformed, format!("the request {message}"));
-        let base = match &self.public_uri {
-            Some(uri) => uri.clone(),
-            None => {
-                let host = host_of(parts).ok_or_else(|| malformed("does not name one host"))?;
-                let uri = format!("http://{host}/").parse();
-                uri.map_err(|_| malformed("names a host that is none"))?
-            }
-        };
-        base.join(parts.uri.path()).map_err(|_| malformed("has a path that is not well formed"))
+        let authority = parts.uri.authority().map(|authority| authority.as_str());
+        let hosts = parts.headers.get_all(HOST).iter().map(|host| host.as_bytes());
+        TargetUri::of_request(self.public_uri.as_ref(), authority, hosts, parts.uri.path())
+            .map_err(|why| Reason::new(Code::RequestMalformed, format!("the request {why}")))
     }
-}
-
-/// The host that a request names, by itself or in its one `Host` header.
-fn host_of(parts: &Parts) -> Option<&str> {
-    let mut hosts = parts.headers.get_all(HOST).iter();
-    let host = match (parts.uri.authority(), hosts.next(), hosts.next()) {
-        (Some(authority), _, None) => authority.as_str(),
-        (None, Some(host), None) => host.to_str().ok()?,
-        _ => return None,
-    };
-    // Anything else could make a path of its own.
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
-    host.bytes().all(is_plain).then_some(host)
 }

@@ -28,6 +28,45 @@ impl TargetUri {
     pub fn join(&self, path: &str) -> Result<Self, UriError> {
         format!("{}{path}", self.0.trim_end_matches('/')).parse()
     }
+
+    /// The address of a request that was received: a path after the address that is known, or after
+    /// `http://` and the host that the request names.
+    ///
+    /// *Shape*: `authority` is the host in the request's target, `hosts` its `Host` headers.
+    ///
+    /// *Errors*: what the request does that it must not, to be put after "the request".
+    pub fn of_request<'a>(
+        known: Option<&Self>,
+        authority: Option<&'a str>,
+        hosts: impl IntoIterator<Item = &'a [u8]>,
+        path: &str,
+    ) -> Result<Self, &'static str> {
+        let base = match known {
+            Some(uri) => uri.clone(),
+            None => {
+                let host = one_host(authority, hosts).ok_or("does not name one host")?;
+                let uri = format!("http://{host}/").parse();
+                uri.map_err(|UriError| "names a host that is none")?
+            }
+        };
+        base.join(path).map_err(|UriError| "has a path that is not well formed")
+    }
+}
+
+/// The host that a request names, by itself or in its one `Host` header.
+fn one_host<'a>(
+    authority: Option<&'a str>,
+    hosts: impl IntoIterator<Item = &'a [u8]>,
+) -> Option<&'a str> {
+    let mut hosts = hosts.into_iter();
+    let host = match (authority, hosts.next(), hosts.next()) {
+        (Some(authority), _, None) => authority,
+        (None, Some(host), None) => std::str::from_utf8(host).ok()?,
+        _ => return None,
+    };
+    // Anything else could make a path of its own.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    host.bytes().all(is_plain).then_some(host)
 }
 
 impl FromStr for TargetUri {

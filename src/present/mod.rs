@@ -11,7 +11,7 @@ mod credentials;
 mod proof;
 
 pub use credentials::{Credentials, META_AUTHORIZATION, META_PROOF, Scheme};
-pub use proof::{PresentError, Presentation, ProofCall, present};
+pub use proof::{PresentError, Presentation, ProofCall, present, prove_key};
 
 use std::fmt;
 

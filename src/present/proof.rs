@@ -61,8 +61,10 @@ struct Claims<'a> {
     htu: &'a str,
     iat: u64,
     jti: String,
-    ath: String,
-    tool: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ath: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool: Option<String>,
     args: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<&'a str>,
@@ -111,31 +113,73 @@ pub fn present(
     let refused = |why: &dyn fmt::Display| PresentError::Refused(why.to_string());
     let chain = Chain::of(token).map_err(|error| refused(&error))?;
     let current = chain.current().ok_or(PresentError::Bearer)?;
-    let key = holder.public();
-    if current.key != key {
+    if current.key != holder.public() {
         return Err(PresentError::NotTheHolder);
     }
     let token = token.sealed().map_err(|error| refused(&error))?.to_text();
-    let mut id = [0; 16];
-    rng.fill_bytes(&mut id);
-    let unwritable = |error: serde_json::Error| refused(&error);
-    let jwk = serde_json::value::RawValue::from_string(key.to_jwk()).map_err(unwritable)?;
-    let header = Header { typ: "dpop+jwt", alg: "EdDSA", jwk };
     let claims = Claims {
-        htm: call.method,
-        htu: call.uri.as_str(),
-        iat: now.secs(),
-        jti: URL_SAFE_NO_PAD.encode(id),
-        ath: URL_SAFE_NO_PAD.encode(Sha256::digest(&token)),
-        tool: call.tool.to_string(),
-        args: URL_SAFE_NO_PAD.encode(call.args.digest()),
+        ath: Some(URL_SAFE_NO_PAD.encode(Sha256::digest(&token))),
+        tool: Some(call.tool.to_string()),
         nonce: call.nonce,
+        ..Claims::new(call.method, call.uri, call.args.digest(), now, rng)
     };
-    let header = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header).map_err(unwritable)?);
-    let claims = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&claims).map_err(unwritable)?);
+    Ok(Presentation { token, proof: signed(holder, &claims).map_err(|error| refused(&error))? })
+}
+
+/// Proves to the authority that a request is made by whoever has a key.
+///
+/// *Shape*: the value of a `DPoP` header. `body` is SHA-256 of the RFC 8785 form of the request's
+/// JSON body, as [`Args::digest`] gives it, and is named as `args`; for an empty body it is that of
+/// `{}`.
+///
+/// *Errors*: [`PresentError`].
+///
+/// *Source*: RFC 9449, section 5.
+pub fn prove_key(
+    holder: &HolderKey,
+    method: &str,
+    uri: &TargetUri,
+    body: [u8; 32],
+    now: Timestamp,
+    rng: &mut (impl RngCore + CryptoRng),
+) -> Result<String, PresentError> {
+    let claims = Claims::new(method, uri, body, now, rng);
+    signed(holder, &claims).map_err(|error| PresentError::Refused(error.to_string()))
+}
+
+/// The proof with these claims.
+fn signed(holder: &HolderKey, claims: &Claims<'_>) -> Result<String, serde_json::Error> {
+    let jwk = serde_json::value::RawValue::from_string(holder.public().to_jwk())?;
+    let header = Header { typ: "dpop+jwt", alg: "EdDSA", jwk };
+    let header = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header)?);
+    let claims = URL_SAFE_NO_PAD.encode(serde_json::to_vec(claims)?);
     let signed = format!("{header}.{claims}");
     let signature = URL_SAFE_NO_PAD.encode(holder.sign(signed.as_bytes()));
-    Ok(Presentation { token, proof: format!("{signed}.{signature}") })
+    Ok(format!("{signed}.{signature}"))
+}
+
+impl<'a> Claims<'a> {
+    /// The claims that every proof has, with a new `jti`.
+    fn new(
+        method: &'a str,
+        uri: &'a TargetUri,
+        args: [u8; 32],
+        now: Timestamp,
+        rng: &mut impl RngCore,
+    ) -> Self {
+        let mut id = [0; 16];
+        rng.fill_bytes(&mut id);
+        Self {
+            htm: method,
+            htu: uri.as_str(),
+            iat: now.secs(),
+            jti: URL_SAFE_NO_PAD.encode(id),
+            ath: None,
+            tool: None,
+            args: URL_SAFE_NO_PAD.encode(args),
+            nonce: None,
+        }
+    }
 }
 
 impl Presentation {

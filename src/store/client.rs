@@ -34,6 +34,8 @@ pub struct ClientLimits {
     pub ttl_secs_max: Option<u64>,
     /// The most delegation hops.
     pub depth_max: Option<u32>,
+    /// Whether it may ask for bearer tokens; otherwise each task names the key of its holder.
+    pub bearer: bool,
 }
 
 /// A client to be added.

@@ -20,6 +20,7 @@ pub(super) async fn check_all<S: Store, F: Future<Output = S>>(empty: impl Fn() 
     tasks_come_back_as_they_were_added(&empty().await).await;
     tasks_are_listed_in_pages_newest_first(&empty().await).await;
     repeated_requests_add_nothing(&empty().await).await;
+    a_proof_makes_one_task(&empty().await).await;
     completing_revokes_once(&empty().await).await;
     the_log_counts_without_gaps(&empty().await).await;
     the_log_keeps_the_later_end(&empty().await).await;
@@ -39,6 +40,7 @@ fn new_client(seed: u64, name: &str) -> NewClient {
         audience: Some(["gateway".to_owned()].into()),
         ttl_secs_max: Some(600),
         depth_max: None,
+        bearer: true,
     };
     let (id, name) = (key.id().to_owned(), name.to_owned());
     let client = Client { id, name, is_admin: false, limits, created: at(0), disabled: None };
@@ -51,6 +53,7 @@ fn new_task(client: &str, number: u64) -> TaskRecord {
         client: client.to_owned(),
         principal: "user:alice".to_owned(),
         agent: Some("agent:\u{1f980} \"quoted\"".to_owned()),
+        holder: None,
         intent: None,
         audience: ["b".to_owned(), "a".to_owned()].into(),
         grants: grants_from_json(GRANT).unwrap(),
@@ -61,6 +64,14 @@ fn new_task(client: &str, number: u64) -> TaskRecord {
         expires: at(number + 900),
         ended: None,
     }
+}
+
+fn plain(task: TaskRecord) -> NewTask {
+    NewTask { task, idempotency: None, proof: None }
+}
+
+fn repeatable(task: TaskRecord, idempotency: Option<Idempotency>) -> NewTask {
+    NewTask { idempotency, ..plain(task) }
 }
 
 fn revocation_id(number: u64) -> RevocationId {
@@ -122,7 +133,7 @@ async fn client_names_are_unique_and_disabling_lasts(store: &impl Store) {
 async fn tasks_come_back_as_they_were_added(store: &impl Store) {
     let client = add(store, 1, "one").await;
     let task = new_task(&client, 1);
-    assert_eq!(store.add_task(task.clone(), None).await, Ok(TaskAdded::Added));
+    assert_eq!(store.add_task(plain(task.clone())).await, Ok(TaskAdded::Added));
     assert_eq!(store.task(&task.id).await, Ok(Some(task.clone())));
     assert_eq!(store.task_of_block(&task.revocation_id).await, Ok(Some(task)));
     assert_eq!(store.task("none").await, Ok(None));
@@ -133,7 +144,7 @@ async fn tasks_are_listed_in_pages_newest_first(store: &impl Store) {
     let (one, two) = (add(store, 1, "one").await, add(store, 2, "two").await);
     for number in 1..=6 {
         let client = if number % 2 == 0 { &two } else { &one };
-        store.add_task(new_task(client, number), None).await.unwrap();
+        store.add_task(plain(new_task(client, number))).await.unwrap();
     }
     let list = async |client: Option<&String>, state, secs, limit| {
         let (mut after, mut pages) = (None, Vec::new());
@@ -162,20 +173,37 @@ async fn repeated_requests_add_nothing(store: &impl Store) {
     let (one, two) = (add(store, 1, "one").await, add(store, 2, "two").await);
     let key = |body| Some(Idempotency { key: "k".to_owned(), body: [body; 32] });
     let first = new_task(&one, 1);
-    assert_eq!(store.add_task(first.clone(), key(1)).await, Ok(TaskAdded::Added));
-    let again = store.add_task(new_task(&one, 2), key(1)).await;
+    assert_eq!(store.add_task(repeatable(first.clone(), key(1))).await, Ok(TaskAdded::Added));
+    let again = store.add_task(repeatable(new_task(&one, 2), key(1))).await;
     assert_eq!(again, Ok(TaskAdded::Repeated(first.id)));
-    assert_eq!(store.add_task(new_task(&one, 2), key(2)).await, Ok(TaskAdded::KeyReused));
+    assert_eq!(
+        store.add_task(repeatable(new_task(&one, 2), key(2))).await,
+        Ok(TaskAdded::KeyReused)
+    );
     assert_eq!(store.task(&new_task(&one, 2).id).await, Ok(None));
-    assert_eq!(store.add_task(new_task(&two, 3), key(2)).await, Ok(TaskAdded::Added));
+    assert_eq!(store.add_task(repeatable(new_task(&two, 3), key(2))).await, Ok(TaskAdded::Added));
     let day_later = new_task(&one, 2 + IDEMPOTENCY_SECS);
-    assert_eq!(store.add_task(day_later, key(2)).await, Ok(TaskAdded::Added));
+    assert_eq!(store.add_task(repeatable(day_later, key(2))).await, Ok(TaskAdded::Added));
+}
+
+async fn a_proof_makes_one_task(store: &impl Store) {
+    let client = add(store, 1, "one").await;
+    let proof = |key: u8| Some(SpentProof { key: [key; 32], closes: at(70) });
+    let task = |number, key| NewTask { proof: proof(key), ..plain(new_task(&client, number)) };
+    assert_eq!(store.add_task(task(1, 1)).await, Ok(TaskAdded::Added));
+    for number in [2, 70] {
+        assert_eq!(store.add_task(task(number, 1)).await, Ok(TaskAdded::ProofUsed));
+        assert_eq!(store.task(&new_task(&client, number).id).await, Ok(None));
+    }
+    assert_eq!(store.add_task(task(3, 2)).await, Ok(TaskAdded::Added));
+    // Nobody accepts it any more, so nobody has to remember it.
+    assert_eq!(store.add_task(task(71, 1)).await, Ok(TaskAdded::Added));
 }
 
 async fn completing_revokes_once(store: &impl Store) {
     let client = add(store, 1, "one").await;
     let task = new_task(&client, 1);
-    store.add_task(task.clone(), None).await.unwrap();
+    store.add_task(plain(task.clone())).await.unwrap();
     let ended = Some(Ended { at: at(5), state: TaskState::Completed });
     for secs in [5, 6] {
         let done = store.complete_task(task.id.clone(), at(secs)).await.unwrap().unwrap();
@@ -197,7 +225,7 @@ async fn the_log_counts_without_gaps(store: &impl Store) {
     assert_eq!(store.revocation_seq().await, Ok(0));
     let client = add(store, 1, "one").await;
     for number in 1..=20 {
-        store.add_task(new_task(&client, number), None).await.unwrap();
+        store.add_task(plain(new_task(&client, number))).await.unwrap();
     }
     let changes = (1..=20).map(|number| async move {
         if number % 2 == 0 {
@@ -249,7 +277,7 @@ async fn a_bad_write_harms_no_other(store: &impl Store) {
     let writes = (1..=20).map(|number| {
         // Every fourth names a client that is not there.
         let client = if number % 4 == 0 { "nobody" } else { &client };
-        store.add_task(new_task(client, number), None)
+        store.add_task(plain(new_task(client, number)))
     });
     let done = join_all(writes).await;
     let failed: Vec<usize> =

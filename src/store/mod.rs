@@ -23,7 +23,8 @@ pub use client_key::{ClientKey, ClientKeyError, KeyDigest};
 pub use page::{Cursor, CursorError, Page, PageRequest};
 pub use revocation::{ListedRevocations, NewRevocation, Revoked, TASK_REVOCATIONS_MAX};
 pub use task::{
-    Ended, IDEMPOTENCY_SECS, Idempotency, TaskAdded, TaskFilter, TaskRecord, TaskState,
+    Ended, IDEMPOTENCY_SECS, Idempotency, NewTask, SpentProof, TaskAdded, TaskFilter, TaskRecord,
+    TaskState,
 };
 
 /// Why the store did not do what it was asked. Nothing has been changed then, as far as it knows.
@@ -57,12 +58,9 @@ pub trait Clients {
 
 /// The tasks that were issued.
 pub trait Tasks {
-    /// Adds a task, unless its idempotency key was used in the last [`IDEMPOTENCY_SECS`].
-    fn add_task(
-        &self,
-        task: TaskRecord,
-        idempotency: Option<Idempotency>,
-    ) -> Pending<'_, TaskAdded>;
+    /// Adds a task, unless its idempotency key was used in the last [`IDEMPOTENCY_SECS`], or its
+    /// proof at any time that is remembered.
+    fn add_task(&self, task: NewTask) -> Pending<'_, TaskAdded>;
     /// The task with this id.
     fn task<'a>(&'a self, id: &'a str) -> Pending<'a, Option<TaskRecord>>;
     /// The task whose authority block has this revocation identifier.

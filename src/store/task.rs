@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::keys::KeyId;
+use crate::keys::{KeyId, VerifyingKey};
 use crate::model::{RevocationId, Timestamp};
 use crate::vocabulary::Grant;
 
@@ -20,6 +20,8 @@ pub struct TaskRecord {
     pub principal: String,
     /// Whom the token was issued to.
     pub agent: Option<String>,
+    /// The key that the token is bound to; none for a bearer token.
+    pub holder: Option<VerifyingKey>,
     /// What the task is for.
     pub intent: Option<String>,
     /// The gateways that may accept the token.
@@ -82,6 +84,26 @@ pub struct Idempotency {
     pub body: [u8; 32],
 }
 
+/// A task to be added.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewTask {
+    /// The task.
+    pub task: TaskRecord,
+    /// What makes the request known if it is repeated.
+    pub idempotency: Option<Idempotency>,
+    /// What is spent of the proof that came with the request.
+    pub proof: Option<SpentProof>,
+}
+
+/// A proof that opens nothing a second time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpentProof {
+    /// SHA-256 over the key that signed and the proof's `jti`.
+    pub key: [u8; 32],
+    /// The moment up to which that is remembered.
+    pub closes: Timestamp,
+}
+
 /// What came of adding a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskAdded {
@@ -91,6 +113,8 @@ pub enum TaskAdded {
     Repeated(String),
     /// The idempotency key came with another request before; nothing was added.
     KeyReused,
+    /// The proof was used before; nothing was added.
+    ProofUsed,
 }
 
 impl TaskRecord {

@@ -7,8 +7,11 @@
 //!
 //! A proof goes its own way: [`check_proof`] makes it [`Unspent`], a store that refuses what it has
 //! seen before makes that a [`Possession`], and `admit_with` wants one for every bound token.
+//! [`check_key`] checks a proof with no token: whoever asks the authority has the key.
 
 mod authentic;
+mod jws;
+mod key_proof;
 mod possession;
 mod proof;
 mod revocation;
@@ -16,6 +19,7 @@ mod signatures;
 mod vocabulary;
 
 pub use authentic::{Authentic, Hop, Verified, authenticate, authenticate_like};
+pub use key_proof::{KeyProof, KeyTarget, check_key};
 pub use possession::{Possession, Unspent};
 pub use proof::{HolderProof, ProofFault, ProofTarget, check_holder, check_proof};
 pub use revocation::{

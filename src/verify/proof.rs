@@ -23,18 +23,11 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
 
 use super::Authentic;
+use super::jws::{Jws, closes, good_until, in_time};
 use super::possession::{Possession, Unspent};
-use crate::keys::{VerifyingKey, bytes_of_jwk};
-use crate::model::{Code, Json, JsonProfile, Reason, Request, TargetUri, Timestamp, limits};
-
-/// How long after its `iat` a proof is accepted: clocks may be apart.
-const GOOD_SECS: u64 = limits::PROOF_AGE_SECS_MAX + limits::CLOCK_SKEW_SECS;
-
-/// What goes before a proof's identifier where it is hashed.
-const SPENT_LABEL: &[u8] = b"hardtack-proof-v1\0";
+use crate::model::{Code, Reason, Request, TargetUri, Timestamp, limits};
 
 /// What a gateway knows of a request before it has read the body.
 #[derive(Clone, Copy, Debug)]
@@ -167,44 +160,25 @@ pub fn check_holder(
 ) -> Result<HolderProof, ProofFault> {
     let holder = authentic.holder().ok_or(ProofFault::Unbound)?;
     let token = authentic.last_signature().ok_or(ProofFault::Unbound)?;
-    let claims = claims_of(proof.ok_or(ProofFault::Missing)?, holder)?;
-    let text = |name, fault| match claims.member(name) {
-        Some(Json::String(text)) => Ok(text.as_str()),
-        _ => Err(fault),
-    };
-    if text("htm", ProofFault::Method)? != target.method {
-        return Err(ProofFault::Method);
-    }
-    if text("htu", ProofFault::Uri)?.parse().as_ref() != Ok(target.uri) {
-        return Err(ProofFault::Uri);
-    }
-    if text("ath", ProofFault::Token)? != URL_SAFE_NO_PAD.encode(target.token_digest) {
+    let claims = Jws::read(proof.ok_or(ProofFault::Missing)?)?.claims_by(holder)?;
+    let once = claims.once(target.method, target.uri, now)?;
+    if claims.text("ath", ProofFault::Token)? != URL_SAFE_NO_PAD.encode(target.token_digest) {
         return Err(ProofFault::Token);
     }
-    let issued = match claims.member("iat") {
-        Some(Json::Number(number)) => number.text().parse().map_err(|_| ProofFault::IssuedAt)?,
-        _ => return Err(ProofFault::IssuedAt),
-    };
-    in_time(issued, now)?;
-    let id = text("jti", ProofFault::Id)?;
-    if !(1..=limits::PROOF_ID_BYTES_MAX).contains(&id.len()) || !id.bytes().all(is_visible) {
-        return Err(ProofFault::Id);
-    }
     if !target.nonces.is_empty() {
-        let nonce = text("nonce", ProofFault::Nonce)?;
+        let nonce = claims.text("nonce", ProofFault::Nonce)?;
         if !target.nonces.iter().any(|known| known == nonce) {
             return Err(ProofFault::Nonce);
         }
     }
     let holder = holder.to_bytes();
-    let key = Sha256::new().chain_update(SPENT_LABEL).chain_update(holder).chain_update(id);
     Ok(HolderProof {
         holder,
         token,
-        tool: text("tool", ProofFault::Tool)?.to_owned(),
-        args: text("args", ProofFault::Args)?.to_owned(),
-        issued,
-        key: key.finalize().into(),
+        tool: claims.text("tool", ProofFault::Tool)?.to_owned(),
+        args: claims.text("args", ProofFault::Args)?.to_owned(),
+        issued: once.issued,
+        key: once.spent(holder),
     })
 }
 
@@ -221,69 +195,15 @@ impl HolderProof {
         if self.args != URL_SAFE_NO_PAD.encode(args) {
             return Err(ProofFault::Args);
         }
-        let good_until = Timestamp::from_secs(self.issued).plus_secs(GOOD_SECS);
         let possession = Possession {
             token: self.token,
             holder: self.holder,
             tool: request.tool.clone(),
             args,
-            good_until,
+            good_until: good_until(self.issued),
         };
-        let closes = good_until.plus_secs(limits::CLOCK_SKEW_SECS);
-        Ok(Unspent { possession, key: self.key, closes })
+        Ok(Unspent { possession, key: self.key, closes: closes(self.issued) })
     }
-}
-
-/// The claims of a proof that the holder has signed.
-fn claims_of(proof: &str, holder: &VerifyingKey) -> Result<Json, ProofFault> {
-    if proof.len() > limits::PROOF_BYTES_MAX {
-        return Err(ProofFault::TooLong);
-    }
-    let (signed, signature) = proof.rsplit_once('.').ok_or(ProofFault::Encoding)?;
-    let (header, claims) = signed.split_once('.').ok_or(ProofFault::Encoding)?;
-    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| ProofFault::Encoding);
-    let signature = decode(signature)?;
-    let (header, claims) = (object(&decode(header)?)?, decode(claims)?);
-    let is = |name, text: &str| matches!(header.member(name), Some(Json::String(s)) if s == text);
-    if !is("typ", "dpop+jwt") {
-        return Err(ProofFault::Type);
-    }
-    if !is("alg", "EdDSA") {
-        return Err(ProofFault::Algorithm);
-    }
-    if header.member("crit").is_some() {
-        return Err(ProofFault::Critical);
-    }
-    let jwk = header.member("jwk").ok_or(ProofFault::Key)?;
-    if bytes_of_jwk(jwk).map_err(|_| ProofFault::Key)? != holder.to_bytes() {
-        return Err(ProofFault::Holder);
-    }
-    if !holder.verifies(signed.as_bytes(), &signature) {
-        return Err(ProofFault::Signature);
-    }
-    object(&claims)
-}
-
-fn object(text: &[u8]) -> Result<Json, ProofFault> {
-    match Json::parse(text, JsonProfile::Interoperable) {
-        Ok(json @ Json::Object(_)) => Ok(json),
-        _ => Err(ProofFault::Json),
-    }
-}
-
-fn in_time(issued: u64, now: Timestamp) -> Result<(), ProofFault> {
-    let issued = issued.saturating_mul(1000);
-    if now.millis() > issued.saturating_add(GOOD_SECS * 1000) {
-        return Err(ProofFault::Old);
-    }
-    match issued > now.millis().saturating_add(limits::CLOCK_SKEW_SECS * 1000) {
-        true => Err(ProofFault::Early),
-        false => Ok(()),
-    }
-}
-
-fn is_visible(byte: u8) -> bool {
-    (0x21..=0x7e).contains(&byte)
 }
 
 impl fmt::Debug for HolderProof {

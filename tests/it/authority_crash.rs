@@ -62,7 +62,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     let grants = home.path().join("grants.json");
     std::fs::write(&grants, r#"[{"tool": "a/b"}]"#).unwrap();
     let mut made = Command::new(PROGRAM);
-    made.arg("init").arg(&dir).arg("--grants").arg(&grants);
+    made.arg("init").arg("--bearer").arg(&dir).arg("--grants").arg(&grants);
     let key = String::from_utf8(made.output().unwrap().stdout).unwrap().trim().to_owned();
     let http = Client::new();
     let mut acknowledged = Vec::new();

@@ -64,7 +64,8 @@ impl Change for NewClient {
             let audience = client.limits.audience.as_ref().map(texts_column).transpose()?;
             let done = sqlx::query(
                 "INSERT INTO clients (id, name, key_sha256, is_admin, ceiling, audience, \
-                 ttl_secs_max, depth_max, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+                 ttl_secs_max, depth_max, bearer, created) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
                  ON CONFLICT (name) DO NOTHING",
             )
             .bind(&client.id)
@@ -75,6 +76,7 @@ impl Change for NewClient {
             .bind(audience)
             .bind(client.limits.ttl_secs_max.map(signed))
             .bind(client.limits.depth_max)
+            .bind(client.limits.bearer)
             .bind(millis(client.created))
             .execute(connection)
             .await
@@ -112,6 +114,7 @@ fn client(row: &SqliteRow) -> Result<Client, StoreError> {
             audience: texts(row, "audience")?,
             ttl_secs_max: unsigned_or_none(row, "ttl_secs_max")?,
             depth_max: unsigned_or_none(row, "depth_max")?,
+            bearer: column(row, "bearer")?,
         },
         created: moment(row, "created")?,
         disabled: moment_or_none(row, "disabled")?,

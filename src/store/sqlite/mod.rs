@@ -95,7 +95,11 @@ fn migrator() -> Migrator {
         Migration::new(version, name.into(), simple, sql.into_sql_str(), false)
     };
     let first = include_str!("../../../migrations/sqlite/0001_authority.sql");
-    Migrator::with_migrations(vec![migration(1, "authority", first)])
+    let second = include_str!("../../../migrations/sqlite/0002_holders.sql");
+    Migrator::with_migrations(vec![
+        migration(1, "authority", first),
+        migration(2, "holders", second),
+    ])
 }
 
 /// SQLite's own words name tables and columns, never values.

@@ -8,17 +8,13 @@ use super::rows::{
 };
 use super::writer::Change;
 use super::{SqliteStore, unavailable};
+use crate::keys::VerifyingKey;
 use crate::model::{Key16, RevocationId, Timestamp};
 use crate::store::{
-    Ended, IDEMPOTENCY_SECS, Idempotency, NewRevocation, Page, PageRequest, Pending, StoreError,
-    TaskAdded, TaskFilter, TaskRecord, Tasks,
+    Ended, IDEMPOTENCY_SECS, Idempotency, NewRevocation, NewTask, Page, PageRequest, Pending,
+    SpentProof, StoreError, TaskAdded, TaskFilter, TaskRecord, Tasks,
 };
 use crate::verify::RevocationKind;
-
-struct Add {
-    task: TaskRecord,
-    idempotency: Option<Idempotency>,
-}
 
 struct Complete {
     id: String,
@@ -26,12 +22,8 @@ struct Complete {
 }
 
 impl Tasks for SqliteStore {
-    fn add_task(
-        &self,
-        task: TaskRecord,
-        idempotency: Option<Idempotency>,
-    ) -> Pending<'_, TaskAdded> {
-        Box::pin(self.writer.write(Add { task, idempotency }))
+    fn add_task(&self, task: NewTask) -> Pending<'_, TaskAdded> {
+        Box::pin(self.writer.write(task))
     }
 
     fn task<'a>(&'a self, id: &'a str) -> Pending<'a, Option<TaskRecord>> {
@@ -97,7 +89,7 @@ async fn listed(
         .await
 }
 
-impl Change for Add {
+impl Change for NewTask {
     type Answer = TaskAdded;
 
     fn make<'a>(&'a self, connection: &'a mut SqliteConnection) -> Pending<'a, TaskAdded> {
@@ -108,6 +100,11 @@ impl Change for Add {
                     return Ok(known);
                 }
             }
+            if let Some(proof) = &self.proof
+                && !self.spend(proof, connection).await?
+            {
+                return Ok(TaskAdded::ProofUsed);
+            }
             self.insert(connection).await?;
             if let Some(idempotency) = &self.idempotency {
                 self.remember(idempotency, connection).await?;
@@ -117,7 +114,29 @@ impl Change for Add {
     }
 }
 
-impl Add {
+impl NewTask {
+    /// Whether the proof is used for the first time; it is remembered then.
+    async fn spend(
+        &self,
+        proof: &SpentProof,
+        connection: &mut SqliteConnection,
+    ) -> Result<bool, StoreError> {
+        sqlx::query("DELETE FROM proofs WHERE closes < ?1")
+            .bind(millis(self.task.created))
+            .execute(&mut *connection)
+            .await
+            .map_err(unavailable)?;
+        let done = sqlx::query(
+            "INSERT INTO proofs (key, closes) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING",
+        )
+        .bind(proof.key.as_slice())
+        .bind(millis(proof.closes))
+        .execute(connection)
+        .await
+        .map_err(unavailable)?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// What the idempotency key was used for, while it is remembered.
     async fn known(
         &self,
@@ -147,14 +166,15 @@ impl Add {
     async fn insert(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
         let task = &self.task;
         sqlx::query(
-            "INSERT INTO tasks (id, client, principal, agent, intent, audience, grants, depth, \
-             root, revocation_id, created, expires) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            "INSERT INTO tasks (id, client, principal, agent, holder, intent, audience, grants, \
+             depth, root, revocation_id, created, expires) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )
         .bind(&task.id)
         .bind(&task.client)
         .bind(&task.principal)
         .bind(&task.agent)
+        .bind(task.holder.map(|key| key.to_bytes().to_vec()))
         .bind(&task.intent)
         .bind(texts_column(&task.audience)?)
         .bind(grants_column(&task.grants))
@@ -237,6 +257,7 @@ fn task(row: &SqliteRow) -> Result<TaskRecord, StoreError> {
         client: column(row, "client")?,
         principal: column(row, "principal")?,
         agent: column(row, "agent")?,
+        holder: holder(row)?,
         intent: column(row, "intent")?,
         audience: texts(row, "audience")?.unwrap_or_default(),
         grants: grants(row, "grants")?,
@@ -247,4 +268,10 @@ fn task(row: &SqliteRow) -> Result<TaskRecord, StoreError> {
         expires: moment(row, "expires")?,
         ended,
     })
+}
+
+fn holder(row: &SqliteRow) -> Result<Option<VerifyingKey>, StoreError> {
+    let bytes: Option<&[u8]> = column(row, "holder")?;
+    let key = bytes.map(VerifyingKey::from_bytes);
+    key.transpose().map_err(|_| StoreError::Malformed("holder"))
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod data_dir;
+mod holders;
 mod refusals;
 mod revocations;
 mod secrets;
@@ -46,7 +47,7 @@ impl Served {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("data");
         let ceiling = grants_from_json(CEILING.as_bytes()).unwrap();
-        let options = InitOptions { ceiling, ..InitOptions::default() };
+        let options = InitOptions { ceiling, bearer: true, ..InitOptions::default() };
         let now = Timestamp::from_secs(1_800_000_000);
         let made = DataDir::init(&path, &options, &mut OsRng, now).await.unwrap();
         let millis = Arc::new(AtomicU64::new(now.millis()));
@@ -81,7 +82,7 @@ impl Served {
 
     /// A client that is no administrator; its key and id.
     pub(crate) async fn client(&self, name: &str, more: Value) -> (String, String) {
-        let mut body = json!({"name": name, "ceiling": grants()});
+        let mut body = json!({"name": name, "ceiling": grants(), "bearer": true});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let added = self.post(&self.admin, "/v1/clients", &body).await;
         assert_eq!(added.status, StatusCode::CREATED, "{}", added.body);
