@@ -1,15 +1,20 @@
 //! A bound chain, walked by separate processes that share nothing but files.
 
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::routing::post;
+use hardtack::config::SystemClock;
 use hardtack::guard::{Guard, LocalReplays, Nonces, ToolMap};
 use hardtack::keys::TrustedRoots;
+use hardtack::model::Clock;
 use hardtack::record::MemorySink;
 use hardtack::verify::DangerUnrevoked;
 use serde_json::{Value, json};
 
+use crate::authority::Served;
 use crate::cli_support::{Cli, Ran};
 
 const URL: &str = "https://api.example.com/refunds";
@@ -338,4 +343,54 @@ async fn a_call_that_is_sent_gets_its_nonce_and_its_answer() {
     let ran = sent("sub.token", &["http://127.0.0.1:1/refunds", "--key", "sub.key"]);
     assert_eq!(ran.code, 1);
     assert_eq!(ran.stderr, "hardtack: the gateway at http://127.0.0.1:1: was not reached\n");
+}
+
+/// Agents that are processes of their own, and an authority: from the task to its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_authority_takes_the_word_of_holders() {
+    let served = Served::start().await;
+    served.millis.store(SystemClock.now().millis(), Ordering::Relaxed);
+    let (client, _) = served.client("bound", json!({"bearer": false})).await;
+    let cli = Cli::new();
+    cli.write("client.key", &client);
+    cli.write("grants.json", r#"{"tool": "crm/get"}"#);
+    let run = |line: &str, stdin: &str| {
+        let line = format!("{line} --server {}", served.url);
+        let args: Vec<&str> = line.split_whitespace().collect();
+        tokio::task::block_in_place(|| cli.fed(&args, stdin.as_bytes()))
+    };
+    for name in ["agent", "sub"] {
+        let made = cli.run(&["key", "new", "--holder", &format!("{name}.key")]);
+        cli.write(&format!("{name}.pub"), &made.stdout);
+    }
+    std::fs::set_permissions(cli.path("client.key"), PermissionsExt::from_mode(0o600)).unwrap();
+    let ask = "task new --client-key client.key --grants grants.json --principal user:alice \
+               --audience gw --json";
+    let refused = run(ask, "");
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("may not ask for bearer tokens"), "{}", refused.stderr);
+    let issued = run(&format!("{ask} --key agent.key"), "");
+    assert_eq!((issued.code, issued.stderr.as_str()), (0, ""));
+    let issued: Value = serde_json::from_str(&issued.stdout).unwrap();
+    let (task, token) = (issued["task"].as_str().unwrap(), issued["token"].as_str().unwrap());
+    let line = ["delegate", "-", "--key", "agent.key", "--to", "sub.pub", "--name", "agent:sub"];
+    let sub = cli.fed(&line, token.as_bytes()).stdout;
+    let refused = run("revoke -", &sub);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("the token is bound"), "{}", refused.stderr);
+    let refused = run("revoke - --key sub.key", token);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("by a key that never held the token"), "{}", refused.stderr);
+    for (line, stdin, says) in [
+        ("revoke - --key sub.key".to_owned(), sub.as_str(), "revoked: block"),
+        ("revoke - --key agent.key".to_owned(), sub.as_str(), "revoked: block"),
+        (format!("task complete {task} --key agent.key"), "", "completed"),
+    ] {
+        let ran = run(&line, stdin);
+        assert_eq!(ran.code, 0, "{line}: {}", ran.stderr);
+        assert!(ran.stdout.contains(says), "{line}: {}", ran.stdout);
+    }
+    let refused = run(&format!("task complete {task} --key sub.key"), "");
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("there is no such task"), "{}", refused.stderr);
 }

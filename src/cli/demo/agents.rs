@@ -1,14 +1,16 @@
-//! Who acts, with which token: what the orchestrator is given, what it hands on, what is forged.
+//! Who acts, with which key and token: what the orchestrator is given, what it hands on, what is
+//! forged.
 
 use anyhow::Context;
 use biscuit_auth::UnverifiedBiscuit;
 use biscuit_auth::builder::BlockBuilder;
 use rand::rngs::OsRng;
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
-use crate::attenuate::{Narrowing, attenuate, seal};
+use super::story::ORCHESTRATOR;
+use crate::attenuate::{Narrowing, delegate};
 use crate::config::SystemClock;
+use crate::keys::HolderKey;
 use crate::model::Clock;
 use crate::token::UnverifiedToken;
 use crate::vocabulary::grant::grants_from_json;
@@ -55,11 +57,12 @@ pub(super) fn task_grants() -> Value {
     ])
 }
 
-/// What the orchestrator asks the authority for.
-pub(super) fn task_request(grants: &Value) -> Value {
+/// What the orchestrator asks the authority for: a token bound to its key.
+pub(super) fn task_request(grants: &Value, holder: &HolderKey) -> Value {
     json!({
         "principal": PRINCIPAL,
         "agent": "agent:orchestrator",
+        "holder": holder.public(),
         "intent": INTENT,
         "ttl_secs": TASK_SECS,
         "audience": ["crm-gateway", "payments-gateway", "messaging-gateway"],
@@ -67,28 +70,34 @@ pub(super) fn task_request(grants: &Value) -> Value {
     })
 }
 
-/// The tokens of one task, by who holds them.
-pub(super) struct Tokens {
-    /// The orchestrator's client key at the authority.
-    pub(super) key: Zeroizing<String>,
-    /// The task's id.
-    pub(super) task: String,
-    /// The orchestrator's, as the authority issued it.
-    pub(super) orchestrator: UnverifiedToken,
-    /// The reader's: sealed, since it hands nothing on.
-    pub(super) reader: UnverifiedToken,
-    /// The refund agent's: unsealed, so that it can hand on less.
-    pub(super) refunder: UnverifiedToken,
-    /// What the refund agent hands to a helper.
-    pub(super) helper: UnverifiedToken,
+/// One who calls tools.
+pub(super) struct Agent {
+    /// What the story calls it.
+    pub(super) name: &'static str,
+    /// Its own key, which never leaves it.
+    pub(super) key: HolderKey,
+    /// Its token, which only that key can use.
+    pub(super) token: UnverifiedToken,
 }
 
-impl Tokens {
-    /// Makes everybody's token of the task's, offline.
-    pub(super) fn hand_out(
-        key: Zeroizing<String>,
+/// The agents of one task.
+pub(super) struct Agents {
+    /// The task's id.
+    pub(super) task: String,
+    /// The one that asked for the task, with the token that the authority issued.
+    pub(super) orchestrator: Agent,
+    pub(super) reader: Agent,
+    pub(super) refunder: Agent,
+    /// Whom the refund agent hands a part of its task to.
+    pub(super) helper: Agent,
+}
+
+impl Agents {
+    /// Everybody gets their token, offline: each hop is signed by who hands on.
+    pub(super) fn of_task(
         task: String,
-        issued: UnverifiedToken,
+        key: HolderKey,
+        token: UnverifiedToken,
     ) -> anyhow::Result<Self> {
         let reads = json!([{ "tools": ["crm/get_account", "crm/list_cases"] }]);
         let refund = |max: u64| {
@@ -98,12 +107,29 @@ impl Tokens {
                 "currency": { "eq": "usd" },
             } }])
         };
-        let reader = seal(&attenuate(&issued, &narrowing(&reads)?, &mut OsRng)?)?;
+        let orchestrator = Agent { name: ORCHESTRATOR, key, token };
+        let reader = orchestrator.hands_on("reader", &narrowing(&reads)?)?;
         let payments_only = Some(["payments-gateway".to_owned()].into());
         let refunds = Narrowing { audience: payments_only, ..narrowing(&refund(100))? };
-        let refunder = attenuate(&issued, &refunds, &mut OsRng)?;
-        let helper = seal(&attenuate(&refunder, &narrowing(&refund(25))?, &mut OsRng)?)?;
-        Ok(Self { key, task, orchestrator: issued, reader, refunder, helper })
+        let refunder = orchestrator.hands_on("refund agent", &refunds)?;
+        let helper = refunder.hands_on("helper", &narrowing(&refund(25))?)?;
+        Ok(Self { task, orchestrator, reader, refunder, helper })
+    }
+}
+
+impl Agent {
+    /// The next agent makes a key, and gets the token narrowed and bound to it.
+    fn hands_on(&self, name: &'static str, narrowing: &Narrowing) -> anyhow::Result<Self> {
+        let key = HolderKey::generate(&mut OsRng);
+        let called = format!("agent:{}", name.replace(' ', "-"));
+        let token =
+            delegate(&self.token, &self.key, &key.public(), &called, narrowing, &mut OsRng)?;
+        Ok(Self { name, key, token })
+    }
+
+    /// The same agent with a token that it changed.
+    pub(super) fn with(&self, token: UnverifiedToken) -> Self {
+        Self { name: self.name, key: self.key.clone(), token }
     }
 }
 

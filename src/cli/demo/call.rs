@@ -2,15 +2,18 @@
 
 use anyhow::Context;
 use http::Method;
+use rand::rngs::OsRng;
+use reqwest::RequestBuilder;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::Value;
 
+use super::agents::Agent;
 use super::row::{Answer, Expected, Outcome, Row};
 use super::world::{Place, World};
-use crate::attenuate::seal;
+use crate::config::SystemClock;
 use crate::decide::Decision;
-use crate::model::{Code, Reason};
-use crate::present::to_authorization;
+use crate::model::{Args, Clock, Code, JsonProfile, Reason};
+use crate::present::{Presentation, ProofCall, present, to_authorization};
 use crate::record::Record;
 use crate::token::UnverifiedToken;
 
@@ -24,12 +27,24 @@ pub(super) struct Call<'a> {
     /// Where, and how the tool's request looks.
     pub(super) place: Place,
     pub(super) path: &'static str,
-    /// A body makes it a `POST`.
+    /// A body makes it a `POST`; the arguments of other calls are in the path.
     pub(super) body: Option<&'static str>,
-    pub(super) token: Option<&'a UnverifiedToken>,
+    pub(super) args: &'static str,
+    pub(super) sent: Sent<'a>,
     pub(super) expected: Expected,
     /// Whether the failing check is worth showing in full.
     pub(super) shows_check: bool,
+}
+
+/// What goes with a call to permit it.
+pub(super) enum Sent<'a> {
+    Nothing,
+    /// A token alone, as somebody sends it who has no key.
+    Token(&'a UnverifiedToken),
+    /// A token and a new proof.
+    Proved(&'a Agent),
+    /// Both, as they went with a call before.
+    Copied(&'a Presentation),
 }
 
 /// What came back.
@@ -48,20 +63,21 @@ impl<'a> Call<'a> {
             place,
             path,
             body: None,
-            token: None,
+            args: "{}",
+            sent: Sent::Nothing,
             expected: Expected::Refused(Code::TokenMissing),
             shows_check: false,
         }
     }
 
-    /// Who calls with which token.
-    pub(super) fn by(self, by: &'static str, token: &'a UnverifiedToken) -> Self {
-        Self { by, token: Some(token), ..self }
+    /// An agent calls, with its token and a proof by its key.
+    pub(super) fn by(self, agent: &'a Agent) -> Self {
+        self.sends(agent.name, Sent::Proved(agent))
     }
 
-    /// Who calls without a token.
-    pub(super) fn by_nobody(self, by: &'static str) -> Self {
-        Self { by, token: None, ..self }
+    /// Somebody calls with this.
+    pub(super) fn sends(self, by: &'static str, sent: Sent<'a>) -> Self {
+        Self { by, sent, ..self }
     }
 
     /// Expects the call to be refused with this code.
@@ -78,6 +94,16 @@ impl<'a> Call<'a> {
     ) -> Self {
         let value = value.into();
         Self { expected: Expected::Answer(Answer { pointer, value, says }), ..self }
+    }
+}
+
+impl Call<'_> {
+    fn method(&self) -> Method {
+        if self.body.is_some() { Method::POST } else { Method::GET }
+    }
+
+    fn url(&self, world: &World) -> String {
+        format!("{}{}", world.gateway(self.place).url, self.path)
     }
 }
 
@@ -106,26 +132,42 @@ pub(super) async fn make(world: &World, call: Call<'_>) -> anyhow::Result<Row> {
     Ok(row)
 }
 
+/// An agent's token and its proof for this call.
+pub(super) fn proved(
+    world: &World,
+    call: &Call<'_>,
+    agent: &Agent,
+) -> anyhow::Result<Presentation> {
+    let method = call.method();
+    // Arguments that the gateway must refuse have no digest.
+    let args = Args::parse(call.body.unwrap_or(call.args), JsonProfile::Interoperable);
+    let (args, uri, tool) = (args.unwrap_or_else(|_| Args::none()), call.url(world), call.tool);
+    let (uri, tool) = (uri.parse()?, tool.parse()?);
+    let proof =
+        ProofCall { method: method.as_str(), uri: &uri, tool: &tool, args: &args, nonce: None };
+    Ok(present(&agent.token, &agent.key, &proof, SystemClock.now(), &mut OsRng)?)
+}
+
+fn with(request: RequestBuilder, sent: &Presentation) -> RequestBuilder {
+    request.header(AUTHORIZATION, sent.authorization()).header("DPoP", sent.dpop())
+}
+
 async fn send(world: &World, call: &Call<'_>) -> anyhow::Result<Response> {
-    let method = if call.body.is_some() { Method::POST } else { Method::GET };
-    let url = format!("{}{}", world.gateway(call.place).url, call.path);
-    let mut request = world.http.request(method, url);
+    let mut request = world.http.request(call.method(), call.url(world));
     if let Some(body) = call.body {
         request = request.header(CONTENT_TYPE, "application/json").body(body);
     }
-    if let Some(token) = call.token {
-        request = request.header(AUTHORIZATION, to_authorization(token));
-    }
+    request = match &call.sent {
+        Sent::Nothing => request,
+        Sent::Token(token) => request.header(AUTHORIZATION, to_authorization(token)),
+        Sent::Proved(agent) => with(request, &proved(world, call, agent)?),
+        Sent::Copied(sent) => with(request, sent),
+    };
     let answer =
         request.send().await.with_context(|| format!("`{}` was not reached", call.tool))?;
     let status = answer.status().as_u16();
     let body = answer.json().await.with_context(|| format!("`{}` answered no JSON", call.tool))?;
     Ok(Response { status, body })
-}
-
-/// A copy of the token for one call, to which nobody on the way can append.
-pub(super) fn sealed(token: &UnverifiedToken) -> anyhow::Result<UnverifiedToken> {
-    Ok(seal(token)?)
 }
 
 fn outcome(response: &Response, expected: &Expected) -> Outcome {

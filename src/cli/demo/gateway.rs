@@ -14,9 +14,9 @@ use super::tools::Tools;
 use crate::config::SystemClock;
 use crate::decide::Policy;
 use crate::gateway::{Authority, RevocationSync, SyncOptions};
-use crate::guard::Guard;
+use crate::guard::{Guard, GuardBuilder, LocalReplays};
 use crate::keys::TrustedRoots;
-use crate::model::Clock;
+use crate::model::{Clock, limits};
 use crate::record::{FileOptions, FileSink, Record, audit};
 
 /// How often a gateway asks the authority what is revoked.
@@ -46,9 +46,13 @@ impl Gateway {
     ) -> anyhow::Result<Self> {
         let roots = authority.danger_fetch_roots().await?;
         let log = dir.join(format!("{id}.jsonl"));
-        let guard = guard(id, &tools, policy, &log, &roots)?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
+        let guard = guard(id, &tools, policy, &log, &roots)?
+            .public_uri(url.parse()?)
+            // Nothing was ever proved to a gateway at this port.
+            .replays(Arc::new(LocalReplays::of_new_address(limits::PROOFS_KEPT_MAX)))
+            .build()?;
         let app = tools.router.layer(guard.clone());
         let server = tokio::spawn(async move {
             // It is served until the task is aborted; a failure shows in the calls.
@@ -83,7 +87,7 @@ fn guard(
     policy: Policy,
     log: &Path,
     roots: &TrustedRoots,
-) -> anyhow::Result<Guard> {
+) -> anyhow::Result<GuardBuilder> {
     let sink = FileSink::open(log, FileOptions::default(), SystemClock.now())?;
     let mut guard = Guard::builder(id)
         .roots(roots.clone())
@@ -93,5 +97,5 @@ fn guard(
     for (tool, labels) in tools.labels {
         guard = guard.labels(tool, labels.iter().copied())?;
     }
-    Ok(guard.build()?)
+    Ok(guard)
 }

@@ -2,36 +2,40 @@
 //! the task ends, the records are audited.
 
 use anyhow::Context;
+use rand::rngs::OsRng;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::agents::{self, Tokens};
+use super::agents::{self, Agents};
 use super::audit;
 use super::row::{Expected, Outcome, Row};
 use super::story::{DEEDS, ORCHESTRATOR, Story};
 use super::world::Answer;
 use crate::config::SystemClock;
+use crate::keys::HolderKey;
 use crate::model::Clock;
 
 impl Story<'_, '_> {
-    pub(super) async fn one_task(&mut self) -> anyhow::Result<Tokens> {
+    pub(super) async fn one_task(&mut self) -> anyhow::Result<Agents> {
         self.report.chapter(
             "One task, one token",
             "Alice was charged twice. An orchestrator asks for what her case needs and gets one \
-             token, for a quarter of an hour. It can ask for nothing beyond its ceiling.",
+             token, for a quarter of an hour, bound to a key that it made and proves to have. It \
+             can ask for nothing beyond its ceiling.",
         )?;
         self.report.table_head()?;
-        let key = self.client_key().await?;
+        let client = self.client_key().await?;
+        let key = HolderKey::generate(&mut OsRng);
         let mut beyond = agents::task_grants();
         if let Some(max) = beyond.pointer_mut("/2/args/amount/max") {
             *max = json!(5000);
         }
-        let request = agents::task_request(&beyond);
-        let refused = self.world.ask("/v1/tasks", Some(&key), &request).await?;
+        let request = agents::task_request(&beyond, &key);
+        let refused = self.world.ask("/v1/tasks", Some(&client), Some(&key), &request).await?;
         let row = asked("issue a task", ORCHESTRATOR, &refused, "beyond-ceiling");
         self.step(Row { with: "refunds up to 5,000".to_owned(), ..row })?;
-        let request = agents::task_request(&agents::task_grants());
-        let issued = self.world.ask("/v1/tasks", Some(&key), &request).await?;
+        let request = agents::task_request(&agents::task_grants(), &key);
+        let issued = self.world.ask("/v1/tasks", Some(&client), Some(&key), &request).await?;
         let mut row = asked("issue a task", ORCHESTRATOR, &issued, "done");
         row.with = "refunds up to 500".to_owned();
         row.why = format!("{}, for {}", agents::PRINCIPAL, agents::INTENT);
@@ -39,7 +43,7 @@ impl Story<'_, '_> {
         let task = text(&issued, "task").context("the authority issued no task")?;
         let token = text(&issued, "token").map(Zeroizing::new);
         let token = token.context("the authority issued no token")?.parse()?;
-        Tokens::hand_out(key, task, token)
+        Agents::of_task(task, key, token)
     }
 
     /// The orchestrator's client key, which comes with its ceiling.
@@ -57,32 +61,35 @@ impl Story<'_, '_> {
         key.context("the authority gave no client key")
     }
 
-    pub(super) async fn one_agent_is_stopped(&mut self, tokens: &Tokens) -> anyhow::Result<()> {
+    pub(super) async fn one_agent_is_stopped(&mut self, agents: &Agents) -> anyhow::Result<()> {
         self.report.chapter(
             "One agent is stopped, the other works on",
-            "The orchestrator kept the token that it handed out, which is all it takes to revoke \
-             it, and whatever was made of it. Nobody else's token changes.",
+            "The orchestrator kept the token that it handed out: with its own key, that is all it \
+             takes to revoke it, and whatever was made of it. Nobody else's token changes.",
         )?;
-        let token = Zeroizing::new(tokens.refunder.to_text());
+        let (key, token) = (&agents.orchestrator.key, agents.refunder.token.to_text());
+        let token = Zeroizing::new(token);
         let body = json!({ "token": token.as_str(), "reason": "misused" });
         let started = SystemClock.micros();
-        let answer = self.world.ask("/v1/revocations", None, &body).await?;
+        let answer = self.world.ask("/v1/revocations", None, Some(key), &body).await?;
         self.world.revoked(1).await?;
         let mut row = asked("revoke", ORCHESTRATOR, &answer, "done");
         row.with = "the refund agent".to_owned();
         row.why = known_after(started);
         self.step(row)?;
-        self.after_the_stop(tokens).await
+        self.after_the_stop(agents).await
     }
 
-    pub(super) async fn the_task_ends(&mut self, tokens: &Tokens) -> anyhow::Result<()> {
+    pub(super) async fn the_task_ends(&mut self, agents: &Agents) -> anyhow::Result<()> {
         self.report.chapter(
             "The task is done, and so are its tokens",
-            "No credential is left over for the next incident.",
+            "The orchestrator says so with its own key. No credential is left over for the next \
+             incident.",
         )?;
-        let path = format!("/v1/tasks/{}/complete", tokens.task);
+        let path = format!("/v1/tasks/{}/complete", agents.task);
+        let key = &agents.orchestrator.key;
         let started = SystemClock.micros();
-        let answer = self.world.ask(&path, Some(&tokens.key), &json!({})).await?;
+        let answer = self.world.ask(&path, None, Some(key), &json!({})).await?;
         self.world.revoked(2).await?;
         let mut row = asked("complete the task", ORCHESTRATOR, &answer, "done");
         row.why = known_after(started);
@@ -90,7 +97,7 @@ impl Story<'_, '_> {
             row.faults.push("the task is not completed".to_owned());
         }
         self.step(row)?;
-        self.after_the_end(tokens).await
+        self.after_the_end(agents).await
     }
 
     /// Audits every gateway's records; gives how many there are.

@@ -19,7 +19,9 @@ use crate::authority::{self, Authority, router};
 use crate::config::{DataDir, Entropy, InitOptions, SystemClock};
 use crate::decide::Policy;
 use crate::gateway;
-use crate::model::Clock;
+use crate::keys::HolderKey;
+use crate::model::{Args, Clock, JsonProfile};
+use crate::present::prove_key;
 
 /// How long anything may take to answer or to arrive.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -102,16 +104,23 @@ impl World {
         [&self.crm, &self.payments, &self.messaging]
     }
 
-    /// Asks the authority, as the client with this key.
+    /// Asks the authority: as the client with this key, signed by this holder's.
     pub(super) async fn ask(
         &self,
         path: &str,
-        key: Option<&str>,
+        client: Option<&str>,
+        holder: Option<&HolderKey>,
         body: &Value,
     ) -> anyhow::Result<Answer> {
-        let mut request = self.http.post(format!("{}{path}", self.url)).json(body);
-        if let Some(key) = key {
+        let url = format!("{}{path}", self.url);
+        let mut request = self.http.post(&url).json(body);
+        if let Some(key) = client {
             request = request.header(AUTHORIZATION, format!("Bearer {key}"));
+        }
+        if let Some(key) = holder {
+            let body = Args::parse(body.to_string(), JsonProfile::Interoperable)?.digest();
+            let (uri, now) = (url.parse()?, SystemClock.now());
+            request = request.header("DPoP", prove_key(key, "POST", &uri, body, now, &mut OsRng)?);
         }
         let answer = request.send().await.context("the authority was not reached")?;
         Ok((answer.status().as_u16(), answer.json().await?))
@@ -119,7 +128,7 @@ impl World {
 
     /// Asks the authority as its administrator.
     pub(super) async fn administer(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
-        self.ask(path, Some(&self.admin), body).await
+        self.ask(path, Some(&self.admin), None, body).await
     }
 
     /// Waits until every gateway knows of so many revocations.
