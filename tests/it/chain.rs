@@ -257,6 +257,24 @@ fn a_delegation_cannot_be_spliced_into_another_token_or_place() {
     }
 }
 
+/// Tampered with anywhere, a bound token is not the one that its holders signed.
+#[test]
+fn every_bit_flip_of_a_bound_token_is_refused() {
+    let chain = handed(&handed(&bound(), 0, 1), 1, 2);
+    for bytes in [chain.as_bytes().to_vec(), seal(&chain).unwrap().as_bytes().to_vec()] {
+        let is_genuine = |bytes: Vec<u8>| {
+            let token = UnverifiedToken::from_bytes(bytes);
+            token.is_ok_and(|token| authenticate(token, &roots()).is_ok())
+        };
+        assert!(is_genuine(bytes.clone()));
+        for (at, bit) in (0..bytes.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << bit;
+            assert!(!is_genuine(flipped), "byte {at}, bit {bit}");
+        }
+    }
+}
+
 #[test]
 fn blocks_cannot_be_shuffled_or_dropped() {
     let token = handed(&handed(&handed(&bound(), 0, 1), 1, 2), 2, 3);

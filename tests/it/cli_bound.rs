@@ -345,6 +345,42 @@ async fn a_call_that_is_sent_gets_its_nonce_and_its_answer() {
     assert_eq!(ran.stderr, "hardtack: the gateway at http://127.0.0.1:1: was not reached\n");
 }
 
+#[test]
+fn a_batch_takes_proofs() {
+    let cli = chain();
+    let (token, proof) = headers(&call(&cli, "sub.key", "stripe/refund", ARGS, &[]));
+    let (args, other): (Value, Value) =
+        (serde_json::from_str(ARGS).unwrap(), json!({"amount": 1, "currency": "usd"}));
+    let line = |args: &Value, more: Value| {
+        let mut line = json!({"token": token, "request": {"tool": "stripe/refund", "args": args}});
+        line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        line.to_string()
+    };
+    let lines = [
+        (line(&args, json!({"proof": proof, "url": URL})), "allow"),
+        (line(&args, json!({"proof": proof, "url": URL, "method": "POST"})), "allow"),
+        (line(&args, json!({})), "proof-missing"),
+        (line(&args, json!({"proof": proof, "url": URL, "method": "GET"})), "proof-invalid"),
+        (line(&args, json!({"proof": proof, "url": "https://b.example/"})), "proof-invalid"),
+        (line(&other, json!({"proof": proof, "url": URL})), "proof-invalid"),
+        (line(&args, json!({"proof": "a.b.c", "url": URL})), "proof-invalid"),
+        (line(&args, json!({"proof": proof})), "request-malformed"),
+        (line(&args, json!({"url": URL})), "request-malformed"),
+        (line(&args, json!({"method": "POST"})), "request-malformed"),
+        (line(&args, json!({"proof": proof, "url": "here"})), "request-malformed"),
+        (line(&args, json!({"proof": 7, "url": URL})), "request-malformed"),
+    ];
+    let text: Vec<&str> = lines.iter().map(|(line, _)| line.as_str()).collect();
+    let verify = ["verify", "--root", "root.pub", "--batch", "-"];
+    let ran = cli.fed(&verify, text.join("\n").as_bytes());
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    let code = |line: &str| serde_json::from_str::<Value>(line).unwrap()["code"].clone();
+    let codes: Vec<String> =
+        ran.stdout.lines().map(|line| code(line).as_str().unwrap_or("allow").to_owned()).collect();
+    let expected: Vec<&str> = lines.iter().map(|(_, code)| *code).collect();
+    assert_eq!(codes, expected);
+}
+
 /// Agents that are processes of their own, and an authority: from the task to its end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_authority_takes_the_word_of_holders() {

@@ -90,6 +90,22 @@ fn fails(proof: &str, fault: ProofFault) {
     assert_eq!(check(proof).map(|_| ()).unwrap_err(), fault);
 }
 
+/// Another character anywhere, one less or one more is another proof, and a false one.
+#[test]
+fn every_change_of_a_proof_is_refused() {
+    let proof = proof();
+    assert!(proof.is_ascii());
+    for (at, was) in proof.char_indices() {
+        let (before, after) = (&proof[..at], &proof[at + 1..]);
+        for other in ['A', 'B', 'z', '_', '.', '='].into_iter().filter(|c| *c != was) {
+            assert!(check(&format!("{before}{other}{after}")).is_err(), "{at}: {other}");
+        }
+        assert!(check(&format!("{before}{after}")).is_err(), "without {at}");
+        assert!(check(before).is_err(), "up to {at}");
+        assert!(check(&format!("{before}A{was}{after}")).is_err(), "one more at {at}");
+    }
+}
+
 #[test]
 fn a_proof_of_the_holder_is_accepted() {
     let unspent = check(&proof()).unwrap();

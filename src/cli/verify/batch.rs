@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::super::input::{Source, TEXT_BYTES_MAX};
 use super::super::{Exit, Output};
-use super::judge::Judge;
+use super::judge::{Judge, Sent};
 use super::request::{json, malformed};
 use super::verdict;
 use crate::decide::Decision;
@@ -22,6 +22,13 @@ struct Line<'a> {
     token: Option<&'a RawValue>,
     #[serde(borrow)]
     request: &'a RawValue,
+    /// The proof that came with the call, and where the call came to.
+    #[serde(default)]
+    proof: Option<String>,
+    #[serde(default)]
+    method: Option<String>,
+    #[serde(default)]
+    url: Option<String>,
 }
 
 /// Decides every line. A bad line is denied and the next one read; an empty line is a bad one, so
@@ -58,7 +65,30 @@ fn judged(line: &[u8], judge: &Judge) -> Decision {
             return Decision::deny(reason);
         }
     };
-    judge.judge(token.as_deref(), line.request.get().as_bytes(), None)
+    let request = line.request.get().as_bytes();
+    match sent(line.proof, line.method, line.url) {
+        Ok(sent) => judge.judge(token.as_deref(), request, sent.as_ref()),
+        Err(why) => Decision::deny(malformed(why)),
+    }
+}
+
+/// What came with a call besides its token.
+fn sent(
+    proof: Option<String>,
+    method: Option<String>,
+    url: Option<String>,
+) -> Result<Option<Sent>, &'static str> {
+    match (proof, url) {
+        (Some(proof), Some(url)) => {
+            let uri =
+                url.parse().map_err(|_| "`url` is not an absolute `http` or `https` address")?;
+            let method = method.unwrap_or_else(|| "POST".to_owned());
+            Ok(Some(Sent { proof, method, uri }))
+        }
+        (Some(_), None) => Err("it has a `proof` without the `url` that the call came to"),
+        (None, None) if method.is_none() => Ok(None),
+        (None, _) => Err("it has a `url` or a `method` without a `proof`"),
+    }
 }
 
 /// The next line without its end; `Some(None)` for one that is too long, which is skipped whole.

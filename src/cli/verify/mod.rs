@@ -28,7 +28,8 @@ pub(super) struct Args {
     /// The request, a JSON file, or `-` for stdin.
     #[arg(long, value_name = "FILE", required_unless_present = "batch")]
     request: Option<Source>,
-    /// Decide many: JSON lines of `{"token": …, "request": {…}}`, one decision a line.
+    /// Decide many: JSON lines of `{"token": …, "request": {…}}`, with `proof`, `url` and `method`
+    /// for bound tokens; one decision a line.
     #[arg(long, value_name = "FILE", conflicts_with = "request")]
     batch: Option<Source>,
     /// The proof that came with the call of a bound token; `@FILE` reads a file, `-` stdin.
