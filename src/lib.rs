@@ -91,6 +91,8 @@ pub mod present;
 
 pub mod verify;
 
+pub mod feed;
+
 pub mod decide;
 
 pub mod record;

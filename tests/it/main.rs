@@ -37,6 +37,7 @@ mod engine_programs;
 mod engine_samples;
 mod engine_support;
 mod engine_timing;
+mod feed;
 mod generators;
 mod grants;
 #[cfg(feature = "gateway")]

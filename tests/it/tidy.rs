@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("attenuate", VERBS_BELOW),
     ("present", VERBS_BELOW),
     ("verify", VERBS_BELOW),
+    ("feed", &["model", "keys", "verify"]),
     ("decide", &["model", "keys", "vocabulary", "token", "verify"]),
     ("record", &["model", "keys", "vocabulary", "token", "verify", "decide"]),
     ("guard", AUTHORITY_BELOW),
@@ -33,6 +34,7 @@ const VERBS: &[&str] = &[
     "attenuate",
     "present",
     "verify",
+    "feed",
     "decide",
     "record",
 ];
@@ -45,6 +47,7 @@ const GUARD_AND_BELOW: &[&str] = &[
     "attenuate",
     "present",
     "verify",
+    "feed",
     "decide",
     "record",
     "config",
@@ -59,6 +62,7 @@ const CONFIG_BELOW: &[&str] = &[
     "attenuate",
     "present",
     "verify",
+    "feed",
     "decide",
     "record",
     "store",
@@ -72,6 +76,7 @@ const AUTHORITY_BELOW: &[&str] = &[
     "attenuate",
     "present",
     "verify",
+    "feed",
     "decide",
     "record",
     "store",
@@ -93,8 +98,18 @@ const IMPURE: &[&str] = &[
     "OsRng",
     "thread_rng",
 ];
-const PURE: &[&str] =
-    &["model", "keys", "vocabulary", "token", "mint", "attenuate", "present", "verify", "decide"];
+const PURE: &[&str] = &[
+    "model",
+    "keys",
+    "vocabulary",
+    "token",
+    "mint",
+    "attenuate",
+    "present",
+    "verify",
+    "feed",
+    "decide",
+];
 
 const LINES_MAX: usize = 600;
 /// The one module that prints.
@@ -194,6 +209,7 @@ const LAYERS_AND_CLI: &[&str] = &[
     "attenuate",
     "present",
     "verify",
+    "feed",
     "decide",
     "record",
     "guard",

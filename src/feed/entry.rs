@@ -1,0 +1,222 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Bytes, Malformed};
+use crate::model::{Key16, Timestamp, is_plain_text};
+
+/// What goes before the hash of an empty log, and before each further one.
+const START_LABEL: &[u8] = b"hardtack-log-v1\0";
+const NEXT_LABEL: &[u8] = b"hardtack-log-entry-v1\0";
+
+/// Bytes of a subject with its end: kind, key and seconds.
+pub(super) const SUBJECT_BYTES: usize = 21;
+
+/// What an entry revokes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// One block, and every token that contains it.
+    Block(Key16),
+    /// Every token of a task.
+    Task(Key16),
+    /// Every token issued to an agent.
+    Agent(Key16),
+    /// Every token signed by a root key.
+    Root(Key16),
+    /// Every token issued before a moment, in whole seconds.
+    Before(Timestamp),
+}
+
+/// One entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    subject: Subject,
+    ends: u32,
+    reason: Option<String>,
+    by: Option<String>,
+}
+
+/// The hash over a log up to some place.
+///
+/// *Shape*: SHA-256; 64 hexadecimal characters as text. That of an empty log is made of its issuer and
+/// epoch, each further one of the one before and the entry.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LogHash(pub [u8; 32]);
+
+impl Subject {
+    /// The word for the kind.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Block(_) => "block",
+            Self::Task(_) => "task",
+            Self::Agent(_) => "agent",
+            Self::Root(_) => "root",
+            Self::Before(_) => "before",
+        }
+    }
+
+    /// The key that verifiers look up; none for a moment.
+    pub fn key16(&self) -> Option<Key16> {
+        match self {
+            Self::Block(key) | Self::Task(key) | Self::Agent(key) | Self::Root(key) => Some(*key),
+            Self::Before(_) => None,
+        }
+    }
+
+    /// Kind and key, and the second in which it ends.
+    pub(super) fn write(&self, ends: u32, to: &mut Vec<u8>) {
+        let (tag, key) = match self {
+            Self::Block(key) => (1, key.0),
+            Self::Task(key) => (2, key.0),
+            Self::Agent(key) => (3, key.0),
+            Self::Root(key) => (4, key.0),
+            Self::Before(moment) => (5, u128::from(moment.secs()).to_be_bytes()),
+        };
+        to.push(tag);
+        to.extend(key);
+        to.extend(ends.to_be_bytes());
+    }
+
+    pub(super) fn read(bytes: &mut Bytes<'_>) -> Result<(Self, u32), Malformed> {
+        let [tag] = bytes.array()?;
+        let key: [u8; 16] = bytes.array()?;
+        let subject = match tag {
+            1 => Self::Block(Key16(key)),
+            2 => Self::Task(Key16(key)),
+            3 => Self::Agent(Key16(key)),
+            4 => Self::Root(Key16(key)),
+            5 => {
+                let secs = u64::try_from(u128::from_be_bytes(key)).map_err(|_| Malformed)?;
+                let moment = Timestamp::from_secs(secs);
+                match moment.secs() == secs {
+                    true => Self::Before(moment),
+                    false => return Err(Malformed),
+                }
+            }
+            _ => return Err(Malformed),
+        };
+        Ok((subject, bytes.u32()?))
+    }
+}
+
+impl Entry {
+    /// An entry; `ends` is the latest moment at which anything it could hit may still be alive, `by`
+    /// who revoked it.
+    ///
+    /// *Errors*: `None` where a text is not [plain](is_plain_text).
+    pub fn new(
+        subject: Subject,
+        ends: Timestamp,
+        reason: Option<String>,
+        by: Option<String>,
+    ) -> Option<Self> {
+        let secs = ends.millis().div_ceil(1000);
+        let is_plain = |text: &Option<String>| text.as_deref().is_none_or(is_plain_text);
+        let entry = Self { subject, ends: u32::try_from(secs).unwrap_or(u32::MAX), reason, by };
+        (is_plain(&entry.reason) && is_plain(&entry.by)).then_some(entry)
+    }
+
+    /// What is revoked.
+    pub fn subject(&self) -> Subject {
+        self.subject
+    }
+
+    /// The last second, since 1970, in which anything it could hit may still be alive.
+    pub fn ends(&self) -> u32 {
+        self.ends
+    }
+
+    /// Why, where somebody said.
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// Who revoked it, where that is known.
+    pub fn by(&self) -> Option<&str> {
+        self.by.as_deref()
+    }
+
+    /// The entry's one encoding: subject and end, then two texts with their lengths, an empty one
+    /// where nobody said.
+    pub(super) fn write(&self, to: &mut Vec<u8>) {
+        self.subject.write(self.ends, to);
+        for text in [&self.reason, &self.by] {
+            let text = text.as_deref().unwrap_or_default();
+            // A plain text is far shorter than that.
+            to.extend(u16::try_from(text.len()).unwrap_or(u16::MAX).to_be_bytes());
+            to.extend(text.as_bytes());
+        }
+    }
+
+    pub(super) fn read(bytes: &mut Bytes<'_>) -> Result<Self, Malformed> {
+        let (subject, ends) = Subject::read(bytes)?;
+        let mut text = || {
+            let length = usize::from(bytes.u16()?);
+            let text = std::str::from_utf8(bytes.take(length)?).map_err(|_| Malformed)?;
+            match text {
+                "" => Ok(None),
+                text if is_plain_text(text) => Ok(Some(text.to_owned())),
+                _ => Err(Malformed),
+            }
+        };
+        Ok(Self { subject, ends, reason: text()?, by: text()? })
+    }
+}
+
+impl LogHash {
+    /// The hash of the empty log of an authority. A log that lost entries begins a new epoch.
+    pub fn start(issuer: &str, epoch: u64) -> Self {
+        let hash = Sha256::new().chain_update(START_LABEL).chain_update(epoch.to_be_bytes());
+        Self(hash.chain_update(issuer).finalize().into())
+    }
+
+    /// The hash after one more entry.
+    pub fn then(&self, entry: &Entry) -> Self {
+        let mut bytes = Vec::with_capacity(64);
+        entry.write(&mut bytes);
+        let hash = Sha256::new().chain_update(NEXT_LABEL).chain_update(self.0);
+        Self(hash.chain_update(bytes).finalize().into())
+    }
+}
+
+impl fmt::Display for LogHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for LogHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for LogHash {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut hash = [0; 32];
+        let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        match hex::decode_to_slice(text, &mut hash) {
+            Ok(()) if is_lower => Ok(Self(hash)),
+            _ => Err("a hash is 64 lower-case hexadecimal characters"),
+        }
+    }
+}
+
+impl TryFrom<String> for LogHash {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<LogHash> for String {
+    fn from(hash: LogHash) -> Self {
+        hash.to_string()
+    }
+}
