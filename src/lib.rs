@@ -71,6 +71,7 @@
 //! | (none) | the six steps, pure: no async runtime, no HTTP, no files |
 //! | `guard` | the tower layer of [`guard`] for axum and any `http` service |
 //! | `gateway` | [`gateway`]: keeping a guard's view of revocations in step with an authority |
+//! | `redis` | [`guard::RedisReplays`]: one memory of used proofs for several guards |
 //! | `server` | the [`authority`] and its [`store`] |
 //! | `cli` | the `hardtack` command |
 //! | `full` | all of them; the default |

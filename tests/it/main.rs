@@ -49,6 +49,10 @@ mod policy;
 mod proof;
 mod properties;
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "redis")]
+mod redis_server;
 #[cfg(feature = "guard")]
 mod replay;
 mod request_order;
