@@ -73,6 +73,7 @@
 //! | `gateway` | [`gateway`]: keeping a guard's view of revocations in step with an authority |
 //! | `redis` | [`guard::RedisReplays`]: one memory of used proofs for several guards |
 //! | `server` | the [`authority`] and its [`store`] |
+//! | `client` | [`client`]: calls of guarded tools through `reqwest`, each with its proof |
 //! | `cli` | the `hardtack` command |
 //! | `full` | all of them; the default |
 
@@ -96,8 +97,11 @@ pub mod decide;
 
 pub mod record;
 
-#[cfg(any(feature = "guard", feature = "server"))]
+#[cfg(any(feature = "guard", feature = "server", feature = "client"))]
 pub mod config;
+
+#[cfg(feature = "client")]
+pub mod client;
 
 #[cfg(feature = "guard")]
 pub mod guard;

@@ -29,6 +29,8 @@ mod cli_support;
 #[cfg(feature = "cli")]
 mod cli_verify;
 #[cfg(feature = "cli")]
+mod client;
+#[cfg(feature = "cli")]
 mod demo;
 mod engine;
 mod engine_extension;

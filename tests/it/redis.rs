@@ -289,6 +289,19 @@ async fn a_clock_that_is_set_back_opens_nothing() {
     assert_eq!(replays.spend(key(3), later.plus_secs(1), now()).await, Spent::Fresh);
 }
 
+/// One gateway whose clock is wrong does not close the others for as long.
+#[tokio::test]
+async fn a_memory_from_the_future_begins_now() {
+    let Some(server) = Server::start(&[]) else { return };
+    let years = now().plus_secs(100_000_000);
+    let wrong = replays(&server, patient());
+    assert_eq!(wrong.spend(key(1), years.plus_secs(70), years).await, Spent::Unavailable);
+    let right = replays(&server, patient());
+    assert_eq!(spend(&right, 2).await, Spent::Unavailable);
+    let later = now().plus_secs(11);
+    assert_eq!(right.spend(key(2), later.plus_secs(70), later).await, Spent::Fresh);
+}
+
 #[tokio::test]
 async fn a_server_that_evicts_is_not_used() {
     let Some(server) = Server::start(&["--maxmemory-policy", "allkeys-lru"]) else { return };
@@ -298,6 +311,13 @@ async fn a_server_that_evicts_is_not_used() {
         assert_eq!(replays.spend(key(n), moment.plus_secs(70), moment).await, Spent::Unavailable);
     }
     assert_eq!(server.ask("DBSIZE"), "0");
+    // Nor is it asked again and again.
+    let connected = server.info("total_connections_received");
+    for n in 0..100 {
+        assert_eq!(spend(&replays, n).await, Spent::Unavailable);
+    }
+    let opened = server.info("total_connections_received") - connected;
+    assert!(opened < 50, "{opened}");
 }
 
 #[tokio::test]
