@@ -71,7 +71,9 @@
 //! | (none) | the six steps, pure: no async runtime, no HTTP, no files |
 //! | `guard` | the tower layer of [`guard`] for axum and any `http` service |
 //! | `gateway` | [`gateway`]: keeping a guard's view of revocations in step with an authority |
+//! | `redis` | [`guard::RedisReplays`]: one memory of used proofs for several guards |
 //! | `server` | the [`authority`] and its [`store`] |
+//! | `client` | [`client`]: calls of guarded tools through `reqwest`, each with its proof |
 //! | `cli` | the `hardtack` command |
 //! | `full` | all of them; the default |
 
@@ -97,8 +99,11 @@ pub mod decide;
 
 pub mod record;
 
-#[cfg(any(feature = "guard", feature = "server"))]
+#[cfg(any(feature = "guard", feature = "server", feature = "client"))]
 pub mod config;
+
+#[cfg(feature = "client")]
+pub mod client;
 
 #[cfg(feature = "guard")]
 pub mod guard;

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rand::rngs::OsRng;
-use reqwest::header::HeaderMap;
-use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -94,7 +93,8 @@ fn send(
     key: Option<Zeroizing<String>>,
     holder: Option<&HolderKey>,
 ) -> anyhow::Result<Value> {
-    let mut request = client()?.request(method.clone(), url.clone());
+    let client = client().build().context("the HTTP client could not be made")?;
+    let mut request = client.request(method.clone(), url.clone());
     if let Some(key) = &key {
         request = request.bearer_auth(key.as_str());
     }
@@ -124,27 +124,27 @@ fn proof(
 }
 
 /// What secrets are sent with: nobody between, and no other place than the one named.
-pub(super) fn client() -> anyhow::Result<Client> {
+pub(super) fn client() -> ClientBuilder {
     // Somebody else may have installed one already, which does as well.
     drop(rustls::crypto::ring::default_provider().install_default());
-    Client::builder()
-        .timeout(TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build()
-        .map_err(|_| anyhow::anyhow!("the HTTP client could not be made"))
+    Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).no_proxy()
 }
 
-/// Sends a request and reads the whole answer.
-pub(super) async fn exchange(
-    request: RequestBuilder,
-) -> anyhow::Result<(StatusCode, HeaderMap, Vec<u8>)> {
-    let unreached = |error: reqwest::Error| match error.is_timeout() {
-        true => anyhow::anyhow!("did not answer in time"),
-        false => anyhow::anyhow!("was not reached"),
-    };
-    let mut response = request.send().await.map_err(unreached)?;
-    let (status, headers) = (response.status(), response.headers().clone());
+/// What is said of a service that did not answer.
+pub(super) fn no_answer(in_time: bool) -> anyhow::Error {
+    match in_time {
+        true => anyhow::anyhow!("was not reached"),
+        false => anyhow::anyhow!("did not answer in time"),
+    }
+}
+
+fn unreached(error: reqwest::Error) -> anyhow::Error {
+    no_answer(!error.is_timeout())
+}
+
+/// The status and the whole body of an answer.
+pub(super) async fn read(mut response: Response) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+    let status = response.status();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unreached)? {
         if body.len().saturating_add(chunk.len()) > BYTES_MAX {
@@ -152,12 +152,12 @@ pub(super) async fn exchange(
         }
         body.extend_from_slice(&chunk);
     }
-    Ok((status, headers, body))
+    Ok((status, body))
 }
 
 /// The JSON of an answer, or the sentence of a problem.
 async fn answer(request: RequestBuilder) -> anyhow::Result<Value> {
-    let (status, _, body) = exchange(request).await?;
+    let (status, body) = read(request.send().await.map_err(unreached)?).await?;
     let json = serde_json::from_slice::<Value>(&body);
     if status.is_success() {
         return json.context("answered something else than JSON");

@@ -26,6 +26,9 @@ const CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a memory of used proofs may take to answer.
+const REPLAYS_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// A guard in the making.
 ///
 /// *Shape*: root keys, tools and a sink are needed. Until a view of revocations is given or
@@ -45,6 +48,7 @@ pub struct GuardBuilder {
     cache_bytes_max: u64,
     public_uri: Option<TargetUri>,
     replays: Option<Arc<dyn Replays>>,
+    replays_timeout: Duration,
     nonces: Option<Nonces>,
     decider: Decider,
 }
@@ -93,6 +97,7 @@ impl GuardBuilder {
             cache_bytes_max: CACHE_BYTES_MAX,
             public_uri: None,
             replays: None,
+            replays_timeout: REPLAYS_TIMEOUT,
             nonces: None,
             decider: Arc::new(decide::decide),
         }
@@ -178,6 +183,12 @@ impl GuardBuilder {
         Self { replays: Some(replays), ..self }
     }
 
+    /// How long the memory of used proofs may take to answer, instead of 1 s; a call for which it
+    /// takes longer is refused with `proof-store-unavailable`.
+    pub fn replays_timeout(self, timeout: Duration) -> Self {
+        Self { replays_timeout: timeout, ..self }
+    }
+
     /// Asks every proof for a nonce, so that none can be made ahead of its time (RFC 9449, section
     /// 8). A call without one is answered with the nonce to use.
     pub fn proof_nonces(self, nonces: Nonces) -> Self {
@@ -217,6 +228,7 @@ impl GuardBuilder {
             body_timeout: self.body_timeout,
             public_uri: self.public_uri,
             replays,
+            replays_timeout: self.replays_timeout,
             nonces: self.nonces,
             decider: self.decider,
         };

@@ -52,6 +52,7 @@ pub(super) struct Shared {
     pub(super) body_timeout: Duration,
     pub(super) public_uri: Option<TargetUri>,
     pub(super) replays: Arc<dyn Replays>,
+    pub(super) replays_timeout: Duration,
     pub(super) nonces: Option<Nonces>,
     pub(super) decider: Decider,
 }
@@ -148,7 +149,8 @@ impl Shared {
         let possession = match proof {
             Some(proof) => {
                 let unspent = proof.for_call(request).map_err(Reason::from)?;
-                Some(replay::spend(&*self.replays, unspent, now).await?)
+                let (replays, timeout) = (&*self.replays, self.replays_timeout);
+                Some(replay::spend(replays, timeout, unspent, now).await?)
             }
             None => None,
         };

@@ -64,6 +64,8 @@ mod layer;
 mod nonce;
 mod path;
 mod recent;
+#[cfg(feature = "redis")]
+mod redis;
 mod refusal;
 mod replay;
 mod tools;
@@ -71,6 +73,8 @@ mod tools;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisAddressError, RedisOptions, RedisReplays};
 pub use allowed::Allowed;
 pub use builder::{GuardBuilder, GuardError};
 pub use cache::{Known, TokenCache, Trust};

@@ -2,7 +2,7 @@
 //!
 //! *Shape*: a store has one operation, [`Replays::spend`]. It must be atomic: of all that spend one
 //! key, one is told that it is fresh. [`LocalReplays`] holds for one process; gateways behind one
-//! address that share their callers need one store together.
+//! address that share their callers need one store together, such as `RedisReplays`.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -10,6 +10,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::model::{Code, Reason, Timestamp, limits};
 use crate::verify::{Possession, ProofFault, Unspent};
@@ -40,24 +41,29 @@ pub type Spending<'a> = Pin<Box<dyn Future<Output = Spent> + Send + 'a>>;
 pub trait Replays: Send + Sync {
     /// Spends a key, and remembers it at least until a moment has passed; `now` is the caller's.
     ///
-    /// *Shape*: one atomic operation, such as `SET key 1 NX PXAT until` of a shared store. Whoever
-    /// does not know answers [`Spent::Unavailable`], never [`Spent::Fresh`].
+    /// *Shape*: one atomic operation. Whoever does not know answers [`Spent::Unavailable`], never
+    /// [`Spent::Fresh`]: a store that may have lost the key, as after a restart, does not know. The
+    /// guard drops the future where it takes longer than [`GuardBuilder::replays_timeout`].
+    ///
+    /// [`GuardBuilder::replays_timeout`]: super::GuardBuilder::replays_timeout
     fn spend(&self, key: [u8; 32], until: Timestamp, now: Timestamp) -> Spending<'_>;
 }
 
-/// Spends a proof.
+/// Spends a proof, within a time.
 ///
 /// *Errors*: a reason with `proof-replayed`, `proof-store-unavailable`, or `proof-invalid` for a
 /// proof whose time has passed meanwhile: its key may be forgotten already.
 pub(super) async fn spend(
     replays: &dyn Replays,
+    timeout: Duration,
     unspent: Unspent,
     now: Timestamp,
 ) -> Result<Possession, Reason> {
     if now > unspent.good_until() {
         return Err(ProofFault::Old.into());
     }
-    match replays.spend(unspent.key(), unspent.closes(), now).await {
+    let spending = replays.spend(unspent.key(), unspent.closes(), now);
+    match tokio::time::timeout(timeout, spending).await.unwrap_or(Spent::Unavailable) {
         Spent::Fresh => Ok(unspent.spent()),
         Spent::Seen => Err(Reason::new(Code::ProofReplayed, "the proof was used before")),
         Spent::Unavailable => {

@@ -199,6 +199,52 @@ impl Presentation {
     }
 
     /// The two members of an envelope's `_meta` that hold the same.
+    ///
+    /// *Shape*: for a tool of an MCP server, the proof is for `POST`, the address of the server, and the
+    /// `arguments` of the call.
+    ///
+    /// *Example*:
+    ///
+    /// ```
+    /// # use hardtack::keys::HolderKey;
+    /// # use hardtack::model::{Args, JsonProfile, Timestamp};
+    /// # use hardtack::present::{PresentError, ProofCall, present};
+    /// # use hardtack::token::UnverifiedToken;
+    /// use serde_json::{Value, json};
+    ///
+    /// /// A `tools/call` of JSON-RPC with the token and its proof.
+    /// fn tools_call(
+    ///     token: &UnverifiedToken,
+    ///     holder: &HolderKey,
+    ///     now: Timestamp,
+    /// ) -> Result<Value, Box<dyn std::error::Error>> {
+    ///     let (uri, tool) = ("https://mcp.example.com/mcp".parse()?, "crm/get_account".parse()?);
+    ///     let args = Args::parse(r#"{"id": 7}"#, JsonProfile::Interoperable)?;
+    ///     let call = ProofCall { method: "POST", uri: &uri, tool: &tool, args: &args, nonce: None };
+    ///     let sent = present(token, holder, &call, now, &mut rand::rngs::OsRng)?;
+    ///     let mut params = json!({ "name": "get_account", "arguments": { "id": 7 }, "_meta": {} });
+    ///     for (name, value) in sent.meta() {
+    ///         params["_meta"][name] = value.into();
+    ///     }
+    ///     Ok(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }))
+    /// }
+    /// # use hardtack::keys::RootKey;
+    /// # use hardtack::mint::{Task, mint};
+    /// # use hardtack::present::Credentials;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut rng, now) = (rand::rngs::OsRng, Timestamp::from_secs(1_800_000_000));
+    /// # let (root, holder) = (RootKey::generate(&mut rng), HolderKey::generate(&mut rng));
+    /// # let grants = hardtack::vocabulary::grant::grants_from_json(br#"[{"tool": "crm/*"}]"#)?;
+    /// # let task = Task { holder: Some(holder.public()), ..Task::new(grants, None) };
+    /// # let token = mint(&task, &root, now, &mut rng)?.token;
+    /// # let message = tools_call(&token, &holder, now)?;
+    /// # let meta = message["params"]["_meta"].to_string();
+    /// # let meta = hardtack::model::Json::parse(meta.as_bytes(), JsonProfile::Interoperable)?;
+    /// # let read = Credentials::from_meta(&meta).map_err(|reason| reason.message)?;
+    /// # assert!(read.proof().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn meta(&self) -> [(&'static str, String); 2] {
         [(META_AUTHORIZATION, self.authorization()), (META_PROOF, self.proof.clone())]
     }

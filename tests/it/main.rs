@@ -29,6 +29,8 @@ mod cli_support;
 #[cfg(feature = "cli")]
 mod cli_verify;
 #[cfg(feature = "cli")]
+mod client;
+#[cfg(feature = "cli")]
 mod demo;
 mod engine;
 mod engine_extension;
@@ -50,6 +52,10 @@ mod policy;
 mod proof;
 mod properties;
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "redis")]
+mod redis_server;
 #[cfg(feature = "guard")]
 mod replay;
 mod request_order;

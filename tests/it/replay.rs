@@ -19,15 +19,15 @@ use tower::ServiceExt;
 use crate::holders::{GRANT, bound, get_account, handed, holder, uri};
 use crate::support::{now, rng, root, token};
 
-struct Gateway {
-    app: Router,
+pub(crate) struct Gateway {
+    pub(crate) app: Router,
     guard: Guard,
     sink: Arc<MemorySink>,
-    clock: Arc<ManualClock>,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
 /// A gateway that has been running for a while.
-fn gateway_with(change: impl FnOnce(GuardBuilder) -> GuardBuilder) -> Gateway {
+pub(crate) fn gateway_with(change: impl FnOnce(GuardBuilder) -> GuardBuilder) -> Gateway {
     let gateway = gateway_started(Timestamp::from_secs(now().secs() - 10), change);
     gateway.clock.set(now());
     gateway
@@ -52,18 +52,23 @@ fn gateway() -> Gateway {
 }
 
 /// Holder 1's proof to call for account 7, at this moment.
-fn proof_at(time: Timestamp, uri: &TargetUri, nonce: Option<&str>, seed: u64) -> Presentation {
+pub(crate) fn proof_at(
+    time: Timestamp,
+    uri: &TargetUri,
+    nonce: Option<&str>,
+    seed: u64,
+) -> Presentation {
     let (token, request) = (handed(&bound(), 0, 1), get_account(7));
     let (tool, args) = (&request.tool, &request.args);
     let call = ProofCall { method: "POST", uri, tool, args, nonce };
     present(&token, &holder(1), &call, time, &mut rng(seed)).unwrap()
 }
 
-fn proof(seed: u64) -> Presentation {
+pub(crate) fn proof(seed: u64) -> Presentation {
     proof_at(now(), &uri(), None, seed)
 }
 
-fn call(sent: &Presentation) -> http::Request<Body> {
+pub(crate) fn call(sent: &Presentation) -> http::Request<Body> {
     call_with(&[("authorization", &sent.authorization()), ("dpop", sent.dpop())])
 }
 
@@ -90,7 +95,7 @@ impl Gateway {
         (problem["code"].as_str().unwrap().to_owned(), challenge)
     }
 
-    async fn code(&self, request: http::Request<Body>) -> String {
+    pub(crate) async fn code(&self, request: http::Request<Body>) -> String {
         self.answer(request).await.0
     }
 }
@@ -264,6 +269,19 @@ impl Replays for Away {
 #[tokio::test]
 async fn a_store_that_is_away_refuses() {
     let gateway = gateway_with(|builder| builder.replays(Arc::new(Away)));
+    assert_eq!(gateway.code(call(&proof(1))).await, "proof-store-unavailable");
+}
+
+#[tokio::test]
+async fn a_store_that_never_answers_refuses() {
+    struct Never;
+    impl Replays for Never {
+        fn spend(&self, _: [u8; 32], _: Timestamp, _: Timestamp) -> Spending<'_> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let soon = std::time::Duration::from_millis(10);
+    let gateway = gateway_with(|b| b.replays(Arc::new(Never)).replays_timeout(soon));
     assert_eq!(gateway.code(call(&proof(1))).await, "proof-store-unavailable");
 }
 

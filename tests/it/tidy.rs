@@ -22,6 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", VERBS),
     ("config", CONFIG_BELOW),
     ("authority", AUTHORITY_BELOW),
+    ("client", &["model", "keys", "vocabulary", "token", "present", "config"]),
 ];
 
 const VERBS_BELOW: &[&str] = &["model", "keys", "vocabulary", "token"];
@@ -218,6 +219,7 @@ const LAYERS_AND_CLI: &[&str] = &[
     "store",
     "config",
     "authority",
+    "client",
     "cli",
 ];
 

@@ -43,7 +43,7 @@ pub(super) struct Args {
     /// Take whole numbers of 64 bits in arguments, for tools that do.
     #[arg(long)]
     integers64: bool,
-    /// Make the call, with the arguments as its body, and print the answer.
+    /// Make the call, with the arguments in its body, and print the answer.
     #[arg(long)]
     send: bool,
     /// Print JSON.
@@ -65,17 +65,8 @@ minute. A bearer token goes as it is: `Authorization: Bearer`.
 
 With --send the answer's body goes to stdout and its status to stderr; where the
 gateway asks for a nonce, the call is made once more with it. A GET or HEAD has
-no body. Exit codes then: 0 for a status of 2xx, 3 for 401 and 403, else 1.";
-
-/// A call, ready to be presented.
-struct Call {
-    token: UnverifiedToken,
-    /// The holder's key; `None` for a bearer token.
-    key: Option<HolderKey>,
-    tool: Tool,
-    uri: TargetUri,
-    args: model::Args,
-}
+its arguments in the query, and `{name}` in the path of --url takes one.
+Exit codes then: 0 for a status of 2xx, 3 for 401 and 403, else 1.";
 
 /// The values of the headers that make a call permitted.
 struct Credentials {
@@ -88,9 +79,11 @@ impl Args {
         if self.token == "-" && self.args == "-" {
             return usage("stdin can give the token or the arguments, not both");
         }
-        let Ok(uri) = self.url.parse::<TargetUri>() else {
+        // One that is called may name arguments in its path.
+        let uri = self.url.parse::<TargetUri>();
+        if uri.is_err() && !self.send {
             return usage("`--url` is not an absolute `http` or `https` address without a user");
-        };
+        }
         let is_nonce = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
         if self.nonce.as_deref().is_some_and(|nonce| !is_nonce(nonce)) {
             return usage("`--nonce` is empty or holds other than visible ASCII characters");
@@ -109,11 +102,10 @@ impl Args {
             }
             (None, false) => None,
         };
-        let call = Call { token, key, tool: self.tool, uri, args };
         if self.send {
-            return send::run(&call, &self.method, &self.url, self.nonce, self.json, out);
+            return send::run(&self, token, key, &args, out);
         }
-        let credentials = call.credentials(&self.method, self.nonce.as_deref())?;
+        let credentials = self.credentials(&token, key.as_ref(), &uri?, &args)?;
         if self.json {
             out.json(&json!({
                 "method": self.method.as_str(),
@@ -128,6 +120,23 @@ impl Args {
         Ok(Exit::Done)
     }
 
+    /// The credentials for this one call.
+    fn credentials(
+        &self,
+        token: &UnverifiedToken,
+        key: Option<&HolderKey>,
+        uri: &TargetUri,
+        args: &model::Args,
+    ) -> anyhow::Result<Credentials> {
+        let Some(key) = key else {
+            return Ok(Credentials { authorization: to_authorization(token), proof: None });
+        };
+        let (method, tool, nonce) = (self.method.as_str(), &self.tool, self.nonce.as_deref());
+        let call = ProofCall { method, uri, tool, args, nonce };
+        let made = present(token, key, &call, SystemClock.now(), &mut OsRng)?;
+        Ok(Credentials { authorization: made.authorization(), proof: Some(made.dpop().to_owned()) })
+    }
+
     fn arguments(&self) -> anyhow::Result<model::Args> {
         let text = input::inline(&self.args, limits::ARGS_BYTES_MAX)?;
         let profile = match self.integers64 {
@@ -136,20 +145,6 @@ impl Args {
         };
         model::Args::parse(text.trim(), profile)
             .map_err(|error| Usage(format!("`--args`: {error}")).into())
-    }
-}
-
-impl Call {
-    /// The credentials for this one call; a new proof each time.
-    fn credentials(&self, method: &Method, nonce: Option<&str>) -> anyhow::Result<Credentials> {
-        let Some(key) = &self.key else {
-            let authorization = to_authorization(&self.token);
-            return Ok(Credentials { authorization, proof: None });
-        };
-        let (uri, tool, args) = (&self.uri, &self.tool, &self.args);
-        let call = ProofCall { method: method.as_str(), uri, tool, args, nonce };
-        let made = present(&self.token, key, &call, SystemClock.now(), &mut OsRng)?;
-        Ok(Credentials { authorization: made.authorization(), proof: Some(made.dpop().to_owned()) })
     }
 }
 
