@@ -61,6 +61,7 @@ mod replay;
 mod request_order;
 mod support;
 mod tidy;
+mod vectors;
 mod verification;
 mod wire_mutation;
 mod worst;

@@ -173,7 +173,9 @@ fn arguments(json: &Json, at: &str) -> Result<BTreeMap<ArgPath, Constraint>> {
         if !path.has_room(levels(&constraint.tests)) {
             return fail(&at, "looks more than 16 levels deep, or has a path of over 256 bytes");
         }
-        args.insert(path, constraint);
+        if args.insert(path, constraint).is_some() {
+            return fail(&at, "is another spelling of a path that stands here too");
+        }
     }
     Ok(args)
 }
@@ -376,6 +378,7 @@ mod tests {
             (r#"[{"tool": "s/t", "args": {"x": {"each": {}}}}]"#, "asks nothing of an element"),
             (r#"[{"tool": "s/t", "args": {"": {"max": 1}}}]"#, "path is empty"),
             (r#"[{"tool": "s/t", "tool": "s/u"}]"#, "twice"),
+            (r#"[{"tool": "s/t", "args": {"a*b": {"max": 1}, "a~2b": {"any": true}}}]"#, "spelling"),
             ("[]", "is empty"),
             ("7", "not an array of grants"),
         ];

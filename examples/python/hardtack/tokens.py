@@ -1,0 +1,239 @@
+"""What a holder does with a token, offline: narrow it, hand it on, seal it for a call.
+
+biscuit-python needs the public root key for that, because it verifies what it reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import timedelta
+from typing import Any, Iterable, Iterator
+
+from biscuit_auth import (
+    Algorithm,
+    AuthorizerBuilder,
+    Biscuit,
+    BlockBuilder,
+    PrivateKey,
+    PublicKey,
+    Rule,
+)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from . import grants as language
+
+BLOCKS_MAX = 16
+NAME_BYTES_MAX = 512
+_PRIVATE = "ed25519-holder-private/"
+_PUBLIC = "ed25519/"
+
+
+class TokenError(ValueError):
+    """Why nothing can be done with a token. No message holds token bytes or key material."""
+
+
+class HolderKey:
+    """A holder's key: hands tokens on and signs proofs. Nothing prints the private half."""
+
+    def __init__(self, seed: bytes) -> None:
+        self.signer = Ed25519PrivateKey.from_private_bytes(seed)
+        self.public = self.signer.public_key().public_bytes_raw()
+
+    @classmethod
+    def generate(cls) -> HolderKey:
+        return cls(os.urandom(32))
+
+    @classmethod
+    def read(cls, path: str) -> HolderKey:
+        """Reads the file that `hardtack key new --holder` and `write` make."""
+        with open(path, encoding="ascii") as file:
+            return cls.parse(file.read())
+
+    @classmethod
+    def parse(cls, text: str) -> HolderKey:
+        kind, _, digits = text.strip().rpartition("/")
+        if kind + "/" != _PRIVATE or len(digits) != 64:
+            raise TokenError(f"a holder's private key is `{_PRIVATE}` and 64 hexadecimal digits")
+        return cls(bytes.fromhex(digits))
+
+    def write(self, path: str) -> None:
+        """Writes the key to a new file that only its owner can read."""
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{_PRIVATE}{self.signer.private_bytes_raw().hex()}\n")
+
+    def to_biscuit(self) -> PrivateKey:
+        return PrivateKey.from_bytes(self.signer.private_bytes_raw(), Algorithm.Ed25519)
+
+    def __repr__(self) -> str:
+        return f"HolderKey({public_text(self.public)})"
+
+
+def public_text(key: bytes) -> str:
+    return _PUBLIC + key.hex()
+
+
+def public_key(text: str) -> bytes:
+    """The bytes of a public key that is written `ed25519/` and 64 hexadecimal digits."""
+    try:
+        PublicKey(text.strip())
+        return bytes.fromhex(text.strip().removeprefix(_PUBLIC))
+    except Exception:
+        raise TokenError(f"a public key is `{_PUBLIC}` and 64 hexadecimal digits") from None
+
+
+def verified(token: str, root: str) -> Biscuit:
+    """The token, if its signatures lead to the root key."""
+    try:
+        return Biscuit.from_base64(token.strip(), PublicKey(root.strip()))
+    except Exception as error:
+        raise TokenError(f"the token is not one of this root key: {type(error).__name__}") from None
+
+
+def holders(token: Biscuit) -> list[bytes]:
+    """The keys that have held a token, its current holder last; none for a bearer token.
+
+    A block moves the token on if the holder at that point has signed it. Raises `TokenError` where
+    any block says `delegate` otherwise: then every verifier refuses the token.
+    """
+    authorizer = patient(AuthorizerBuilder()).build(token)
+    keys = [fact.terms[0] for fact in authorizer.query(Rule("k($k) <- holder($k)"))]
+    moves: list[str] = []
+    while keys:
+        scope = f"trusting {public_text(keys[-1])}"
+        found = authorizer.query(Rule(f"delegate($key, $name) <- delegate($key, $name) {scope}"))
+        if not found or len(keys) > BLOCKS_MAX:
+            break
+        moves.append(f"{found[0]};")
+        keys.append(found[0].terms[0])
+    said = [line for block in range(token.block_count()) for line in _delegations(token, block)]
+    if said != moves or len(set(keys)) != len(keys) or any(len(key) != 32 for key in keys):
+        raise TokenError("the token's blocks do not hand it on from holder to holder")
+    return keys
+
+
+def patient(builder: AuthorizerBuilder) -> AuthorizerBuilder:
+    """The builder with a second to run. Biscuit's one millisecond fails on a busy machine."""
+    limits = builder.limits()
+    limits.max_time = timedelta(seconds=1)
+    builder.set_limits(limits)
+    return builder
+
+
+def _delegations(token: Biscuit, block: int) -> Iterator[str]:
+    lines = token.block_source(block).split("\n")
+    return (line for line in lines if line.startswith("delegate("))
+
+
+def narrow(token: str, root: str, **narrowing: Any) -> str:
+    """Appends a block that takes away what `checks` says: for bearer tokens, or for oneself."""
+    block = checks(**narrowing)
+    if not block:
+        raise TokenError("the narrowing takes nothing away")
+    biscuit = verified(token, root)
+    if biscuit.block_count() >= BLOCKS_MAX:
+        raise TokenError(f"the token has {BLOCKS_MAX} blocks, as many as fit")
+    return _appended(lambda: biscuit.append(BlockBuilder(block)))
+
+
+def delegate(
+    token: str, root: str, holder: HolderKey, to: bytes, name: str, **narrowing: Any
+) -> str:
+    """Hands a bound token on, less what `checks` says: from now on `to` proves each call."""
+    biscuit = verified(token, root)
+    keys = holders(biscuit)
+    if keys[-1:] != [holder.public]:
+        raise TokenError("the key given is not that of the token's current holder")
+    if to in keys:
+        raise TokenError("the next holder holds the token, or has held it before")
+    if biscuit.block_count() >= BLOCKS_MAX:
+        raise TokenError(f"the token has {BLOCKS_MAX} blocks, as many as fit")
+    if not 1 <= len(name.encode()) <= NAME_BYTES_MAX or not name.isprintable():
+        raise TokenError("the name is empty, too long or not printable")
+    public_key(public_text(to))
+    code = f"delegate(hex:{to.hex()}, {language.quoted(name)});\n{checks(**narrowing)}"
+    signer = holder.to_biscuit()
+    request = biscuit.third_party_request()
+    return _appended(
+        lambda: biscuit.append_third_party(
+            PublicKey(public_text(holder.public)), request.create_block(signer, BlockBuilder(code))
+        )
+    )
+
+
+def _appended(append: Any) -> str:
+    try:
+        return append().to_base64()
+    except Exception as error:
+        raise TokenError(f"nothing can be appended: {type(error).__name__}") from None
+
+
+def checks(
+    grants: Any = None,
+    expires: int | None = None,
+    audience: Iterable[str] | None = None,
+    depth: int | None = None,
+) -> str:
+    """The checks of a block: only these calls, until this second, at these gateways, so deep."""
+    lines = [] if grants is None else [language.check(grants)]
+    if expires is not None:
+        lines.append(f"check if time($time), $time < {language.date(expires)}")
+    if audience is not None:
+        names = ", ".join(language.quoted(name) for name in sorted(set(audience)))
+        if not names:
+            raise TokenError("the audience is empty, so that no gateway could accept the token")
+        lines.append(f"check if audience($audience), {{{names}}}.contains($audience)")
+    if depth is not None:
+        lines.append(f"check if depth($depth), $depth <= {int(depth)}")
+    return "".join(f"{line};\n" for line in lines)
+
+
+# ---- Sealing. biscuit-python does not, and it is one signature: of the last block's bytes, its next
+# key and its signature, by the private key that ends the token and that the signature replaces.
+# Source: Biscuit specification, "Sealed tokens"; schema.proto.
+
+_SECRET = bytes([0x22, 34, 0x0A, 32])
+_SIGNATURE = bytes([0x22, 66, 0x12, 64])
+_ED25519 = bytes(4)
+
+
+def seal(token: str) -> str:
+    """Seals a token: whoever holds the result can append nothing."""
+    data = urlsafe_b64decode(token)
+    body, start, secret = data[:-36], data[-36:-32], data[-32:]
+    if start != _SECRET:
+        raise TokenError("the token is sealed already, or is none")
+    *_, last = _parts(body)
+    block, next_key, signature, *_ = _parts(last)
+    *_, key = _parts(next_key)
+    signed = Ed25519PrivateKey.from_private_bytes(secret).sign(block + _ED25519 + key + signature)
+    return urlsafe_b64encode(body + _SIGNATURE + signed).decode()
+
+
+def _parts(message: bytes) -> list[bytes]:
+    """The fields of a protobuf message that are bytes, in order."""
+    parts, at = [], 0
+
+    def varint() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while at < len(message):
+        is_bytes, value = varint() & 7 == 2, varint()
+        if is_bytes:
+            parts.append(message[at : at + value])
+            at += value
+    return parts
+
+
+def digest(text: str) -> bytes:
+    """SHA-256 of a text: of a token's, it is how a proof names the token."""
+    return hashlib.sha256(text.encode()).digest()

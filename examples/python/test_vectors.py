@@ -1,0 +1,139 @@
+"""Holds `hardtack/` to the vectors that Rust and TypeScript pass too.
+
+    python test_vectors.py            # tests/vectors, against what is kept
+    python test_vectors.py --write    # makes made-by-python.json again; its blocks have new keys
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+from datetime import datetime
+from typing import Any, Callable
+
+from biscuit_auth import BlockBuilder, Fact
+
+from hardtack import facts, grants, proofs, tokens
+
+VECTORS = pathlib.Path(__file__).resolve().parents[2] / "tests" / "vectors"
+PLAIN = {"call", "time", "weekday", "minute_of_day", "audience", "label"}
+PLAIN |= {"arg", "number", "args_digest"}
+OF_THE_TOKEN = {"depth", "presenter"}
+
+
+def read(name: str) -> Any:
+    return json.loads((VECTORS / name).read_text(encoding="utf-8"))
+
+
+def same(name: str, found: Any, expected: Any) -> None:
+    if found != expected:
+        raise AssertionError(f"{name}\n  found    {found!r}\n  expected {expected!r}")
+
+
+def outcome(run: Callable[[], Any], *refusals: type[Exception]) -> Any:
+    try:
+        return run()
+    except refusals as refusal:
+        return refusal
+
+
+def test_grants() -> int:
+    vectors = read("grants.json")
+    for case in vectors["compiled"]:
+        name, found = case["name"], outcome(lambda: grants.check(case["grants"]), grants.GrantError)
+        if "scope" in case:
+            same(name, type(found), grants.GrantError)
+            continue
+        same(name, found, case["check"])
+        same(name, grants.rules(case["grants"]), case["rules"])
+        BlockBuilder(found + ";")
+    for case in vectors["refused"]:
+        if "scope" not in case:
+            found = outcome(lambda: grants.check(case["grants"]), grants.GrantError)
+            same(case["name"], type(found), grants.GrantError)
+    return len(vectors["compiled"]) + len(vectors["refused"])
+
+
+def test_decisions() -> int:
+    vectors = read("decisions.json")
+    for case in vectors["decisions"]:
+        decide = lambda: decision(case, vectors["root"])  # noqa: E731
+        found = outcome(decide, tokens.TokenError)
+        same(case["name"], "allow" if found is True else "deny", case["decision"])
+    return len(vectors["decisions"])
+
+
+def decision(case: dict[str, Any], root: str) -> bool:
+    token, request = tokens.verified(case["token"], root), case["request"]
+    now = datetime.fromisoformat(request["time"])
+    ours = facts.facts(
+        request["tool"], request["args"], now, request["audience"], request["labels"]
+    )
+    # As Biscuit prints them: sets have an order of their own.
+    shown = {str(Fact(fact)) for fact in ours}
+    given = {str(Fact(fact)): fact for fact in case["facts"] if word(fact) not in OF_THE_TOKEN}
+    plain = {fact for fact in given if word(fact) in PLAIN or fact.startswith("arg_names({")}
+    same(f"facts of {case['name']}", sorted(plain - shown), [])
+    return facts.allows(token, ours + [given[fact] for fact in given.keys() - plain])
+
+
+def word(fact: str) -> str:
+    return fact.split("(")[0]
+
+
+def test_proofs() -> int:
+    vectors = read("proofs.json")
+    for case in vectors["proofs"]:
+        text = vectors["tokens"].get(case["token"], case["token"])
+        keys = tokens.holders(tokens.verified(text, vectors["root"]))
+        call = proofs.Call(case["method"], case["url"], case["tool"], case["args"])
+        now = round(datetime.fromisoformat(case["time"]).timestamp() * 1000)
+        check = lambda: proofs.check_proof(  # noqa: E731
+            case["proof"], keys[-1] if keys else None, text, call, now, case["nonces"]
+        )
+        found = outcome(check, proofs.ProofFault)
+        verdict = "ok" if isinstance(found, dict) else str(found)
+        same(case["name"], verdict, case["verdict"])
+    return len(vectors["proofs"])
+
+
+def write() -> None:
+    shared = read("shared.json")
+    root, now = shared["root"], datetime.fromisoformat(shared["time"])
+    expires = datetime.fromisoformat(shared["narrowing"]["expires"])
+    left = {"grants": shared["narrowing"]["grants"], "expires": int(expires.timestamp())}
+    mine, next_, last = (
+        tokens.HolderKey.parse(shared["holders"][name]["private"])
+        for name in ("python", "typescript", "other")
+    )
+    bearer = tokens.narrow(shared["bearer"], root, **left)
+    bound = shared["bound"]["python"]
+    one = tokens.delegate(bound, root, mine, next_.public, "agent:typescript", **left)
+    two = tokens.delegate(one, root, next_, last.public, "agent:\"other\" \\ é", depth=2)
+    made = {
+        "bearer": bearer,
+        "bearer, sealed": tokens.seal(bearer),
+        "one hop": one,
+        "two hops, sealed": tokens.seal(two),
+        "no hop, sealed": tokens.seal(bound),
+    }
+    holder_of = {"one hop": next_, "two hops, sealed": last, "no hop, sealed": mine}
+    calls = ['{"amount": 12.5, "currency": "usd"}', '{"\\ue000": 1e2, "\\ud83d\\ude00": -0.0}']
+    kept = []
+    for name, holder in holder_of.items():
+        for index, args in enumerate(calls):
+            call = proofs.Call("POST", "https://api.example.com/refunds", "stripe/refund", args)
+            nonce, jti = ["n" if index else None, f"python-{index}"]
+            proof = proofs.prove(made[name], holder, call, int(now.timestamp()), nonce, jti)
+            kept.append({"name": f"{name}, {args}", "token": name, "proof": proof, "args": args,
+                         "nonce": nonce})
+    text = json.dumps({"tokens": made, "proofs": kept}, indent=1, ensure_ascii=False)
+    (VECTORS / "made-by-python.json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        write()
+    for test in (test_grants, test_decisions, test_proofs):
+        print(f"{test.__name__}: {test()} vectors")

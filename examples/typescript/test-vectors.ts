@@ -1,0 +1,148 @@
+/**
+ * Holds `hardtack/` to the vectors that Rust and Python pass too.
+ *
+ *     npm run build && node --experimental-wasm-modules dist/test-vectors.js ../../tests/vectors
+ *
+ * With `--write` after it, makes made-by-typescript.json again; its blocks have new keys.
+ */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+
+import { biscuit } from "./hardtack/biscuit.js";
+import { allows, facts } from "./hardtack/facts.js";
+import { check, GrantError, rules } from "./hardtack/grants.js";
+import { checkProof, ProofFault, prove } from "./hardtack/proofs.js";
+import { delegate, holders, HolderKey, narrow, seal, TokenError, verified } from "./hardtack/tokens.js";
+
+const [directory = "../../tests/vectors", mode] = process.argv.slice(2);
+const PLAIN = ["call", "time", "weekday", "minute_of_day", "audience", "label", "arg", "number", "args_digest"];
+const OF_THE_TOKEN = ["depth", "presenter"];
+
+// The vectors are data of this repository: their shape is what their README says.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+function read(name: string): any {
+  return JSON.parse(readFileSync(join(directory, name), "utf8"));
+}
+
+function same(name: string, found: unknown, expected: unknown): void {
+  if (!isDeepStrictEqual(found, expected)) {
+    const [one, other] = [found, expected].map((value) => JSON.stringify(value) ?? String(value));
+    throw new Error(`${name}\n  found    ${one}\n  expected ${other}`);
+  }
+}
+
+/** What a run gives, or the refusal; any other error is a mistake here. */
+async function outcome<T, R extends Error>(
+  run: () => T | Promise<T>,
+  refusal: new (...args: never[]) => R,
+): Promise<T | R> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof refusal) return error;
+    throw error;
+  }
+}
+
+async function testGrants(): Promise<number> {
+  const { compiled, refused } = read("grants.json");
+  for (const { name, scope, grants, check: expected, rules: expectedRules } of compiled) {
+    const found = await outcome(() => check(grants), GrantError);
+    if (scope !== undefined) {
+      same(name, found instanceof GrantError, true);
+      continue;
+    }
+    same(name, found instanceof GrantError ? found.message : found, expected);
+    same(name, rules(grants), expectedRules);
+    biscuit.Check.fromString(String(found));
+  }
+  for (const { name, scope, grants } of refused) {
+    const found = await outcome(() => check(grants), GrantError);
+    if (scope === undefined) same(name, found instanceof GrantError, true);
+  }
+  return compiled.length + refused.length;
+}
+
+async function testDecisions(): Promise<number> {
+  const { root, decisions } = read("decisions.json");
+  for (const { name, token, request, facts: known, decision } of decisions) {
+    const decide = () => {
+      const found = verified(token, root);
+      const ours = facts({ ...request, now: new Date(request.time) });
+      const shown = new Map(ours.map((fact) => [display(fact), fact]));
+      const given = (known as string[]).filter((fact) => !OF_THE_TOKEN.includes(word(fact)));
+      const isPlain = (fact: string) => PLAIN.includes(word(fact)) || fact.startsWith("arg_names({");
+      const missing = given.filter((fact) => isPlain(fact) && !shown.has(display(fact)));
+      same(`facts of ${name}`, missing, []);
+      return allows(found, [...ours, ...given.filter((fact) => !isPlain(fact))]);
+    };
+    same(name, (await outcome(decide, TokenError)) === true ? "allow" : "deny", decision);
+  }
+  return decisions.length;
+}
+
+/** A fact as Biscuit prints it: sets have an order of their own. */
+function display(fact: string): string {
+  return biscuit.Fact.fromString(fact).toString();
+}
+
+function word(fact: string): string {
+  return fact.slice(0, fact.indexOf("("));
+}
+
+async function testProofs(): Promise<number> {
+  const { root, tokens, proofs } = read("proofs.json");
+  for (const { name, token, proof, method, url, tool, args, time, nonces, verdict } of proofs) {
+    const text = tokens[token] ?? token;
+    const holder = holders(verified(text, root)).at(-1);
+    const call = { method, url, tool, args };
+    const run = () => checkProof(proof, holder, text, call, Date.parse(time), nonces);
+    const found = await outcome(run, ProofFault);
+    same(name, found instanceof ProofFault ? found.fault : "ok", verdict);
+  }
+  return proofs.length;
+}
+
+async function write(): Promise<void> {
+  const { root, time, narrowing, holders: known, bearer: start, bound: starts } = read("shared.json");
+  const now = Date.parse(time) / 1000;
+  const left = { grants: narrowing.grants, expires: Date.parse(narrowing.expires) / 1000 };
+  const key = (name: string) => HolderKey.parse(known[name].private);
+  const [mine, next, last] = [key("typescript"), key("python"), key("other")];
+  const bearer = narrow(start, root, left);
+  const bound = starts.typescript;
+  const one = delegate(bound, root, mine, next.public, "agent:python", left);
+  const two = delegate(one, root, next, last.public, 'agent:"other" \\ é', { depth: 2 });
+  const tokens: Record<string, string> = {
+    bearer,
+    "bearer, sealed": seal(bearer, root),
+    "one hop": one,
+    "two hops, sealed": seal(two, root),
+    "no hop, sealed": seal(bound, root),
+  };
+  const proofs = [];
+  for (const [token, holder] of [
+    ["one hop", next],
+    ["two hops, sealed", last],
+    ["no hop, sealed", mine],
+  ] as const) {
+    for (const [index, args] of [
+      '{"amount": 12.5, "currency": "usd"}',
+      '{"\\ue000": 1e2, "\\ud83d\\ude00": -0.0}',
+    ].entries()) {
+      const call = { method: "POST", url: "https://api.example.com/refunds", tool: "stripe/refund", args };
+      const nonce = index === 0 ? undefined : "n";
+      const proof = await prove(tokens[token] ?? "", holder, call, now, nonce, `typescript-${index}`);
+      proofs.push({ name: `${token}, ${args}`, token, proof, args, nonce: nonce ?? null });
+    }
+  }
+  const text = JSON.stringify({ tokens, proofs }, null, 1);
+  writeFileSync(join(directory, "made-by-typescript.json"), `${text}\n`);
+}
+
+if (mode === "--write") await write();
+for (const test of [testGrants, testDecisions, testProofs]) {
+  console.log(`${test.name}: ${await test()} vectors`);
+}
