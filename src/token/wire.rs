@@ -129,8 +129,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A message under way.
-#[derive(Clone, Debug, Default)]
+/// A message under way. It may hold a private key, so it has no `Debug`.
+#[derive(Default)]
 pub(super) struct Writer(Vec<u8>);
 
 /// Where a message within a message began.

@@ -7,6 +7,7 @@ use biscuit_auth::builder::{Algorithm, BlockBuilder, Check, Fact, MapKey, Predic
 use biscuit_auth::format::schema;
 use biscuit_auth::{Biscuit, KeyPair, PublicKey, UnverifiedBiscuit};
 use hardtack::attenuate::{AttenuateError, Narrowing, attenuate, delegate, seal};
+use hardtack::keys::VerifyingKey;
 use hardtack::model::Block;
 use hardtack::token::UnverifiedToken;
 use hardtack::vocabulary::{Datalog, compile, frame};
@@ -17,7 +18,7 @@ use rand::rngs::StdRng;
 
 use crate::engine_programs::Generated;
 use crate::generators::{cases_up_to, grant, seeded};
-use crate::holders::{bound, holder, private, signed_by};
+use crate::holders::{bound, delegation, holder, private, signed_by};
 use crate::support::{now, rng, root};
 
 /// How many blocks were compared, and how many of them were refused.
@@ -240,6 +241,38 @@ fn a_token_that_ends_with_another_key_is_not_appended_to() {
         seal(&token),
     ] {
         assert_eq!(result.unwrap_err(), AttenuateError::Refused(what.clone()));
+    }
+}
+
+/// A key above the field's prime is a point of the curve, and has another encoding.
+#[test]
+fn a_key_in_a_second_encoding_is_not_delegated_to() {
+    let above = (0xed..=0xff_u8).filter_map(|first| {
+        let mut bytes = [0xff; 32];
+        (bytes[0], bytes[31]) = (first, 0x7f);
+        VerifyingKey::from_bytes(&bytes).ok()
+    });
+    let mut met = 0;
+    for key in above {
+        let nothing = Narrowing::default();
+        let error = delegate(&bound(), &holder(0), &key, "agent", &nothing, &mut rng(1));
+        let what = "block 1 hands the token on to a key that is not usable".to_owned();
+        assert_eq!(error.unwrap_err(), AttenuateError::Refused(what));
+        met += 1;
+    }
+    assert!(met > 0);
+}
+
+#[test]
+fn a_token_whose_blocks_make_no_chain_is_not_appended_to() {
+    let token = signed_by(&bound(), &holder(9), &delegation(9));
+    let narrowing = Narrowing { depth: Some(3), ..Narrowing::default() };
+    let what = "block 1 hands the token on and is signed by somebody who does not hold it";
+    for result in [
+        attenuate(&token, &narrowing, &mut rng(1)),
+        delegate(&token, &holder(9), &holder(1).public(), "agent", &narrowing, &mut rng(1)),
+    ] {
+        assert_eq!(result.unwrap_err(), AttenuateError::Refused(what.to_owned()));
     }
 }
 
