@@ -3,7 +3,7 @@
 use biscuit_auth::builder::{Check, CheckKind, Predicate, Rule, Term};
 use rand::{CryptoRng, RngCore};
 
-use super::{AttenuateError, append, block, seal, takes_a_block};
+use super::{AttenuateError, append, block, refused, seal, takes_a_block};
 use crate::model::{Timestamp, Tool};
 use crate::token::{Chain, UnverifiedToken};
 use crate::vocabulary::{Datalog, frame};
@@ -24,7 +24,7 @@ pub fn seal_for_call(
     rng: &mut (impl RngCore + CryptoRng),
 ) -> Result<UnverifiedToken, AttenuateError> {
     takes_a_block(token)?;
-    let chain = Chain::of(token).map_err(|error| AttenuateError::Refused(error.to_string()))?;
+    let chain = Chain::of(token).map_err(refused)?;
     if chain.current().is_some() {
         return Err(AttenuateError::Bound);
     }
@@ -37,5 +37,5 @@ pub fn seal_for_call(
     let query = Rule::new(head, body, vec![], vec![]);
     let call = Check { queries: vec![query], kind: CheckKind::One };
     let block = block(vec![call, frame::expiry(until)], &Datalog::default())?;
-    seal(&append(token, block, rng)?)
+    seal(&append(token, &block, rng)?)
 }

@@ -1,11 +1,10 @@
 //! Handing a bound token on to the next holder.
 
-use biscuit_auth::builder::{Algorithm, BlockBuilder, Fact, Term};
-use biscuit_auth::{KeyPair, UnverifiedBiscuit};
+use biscuit_auth::builder::{Fact, Term};
 use rand::{CryptoRng, RngCore};
 
-use super::{AttenuateError, Narrowing, block, checks, not_built, refused_if_malformed};
-use crate::keys::{HolderKey, VerifyingKey};
+use super::{AttenuateError, Narrowing, block, checks, refused, takes_a_block};
+use crate::keys::{HolderKey, Secret, VerifyingKey};
 use crate::model::is_plain_text;
 use crate::token::{Chain, UnverifiedToken};
 
@@ -28,8 +27,8 @@ pub fn delegate(
     narrowing: &Narrowing,
     rng: &mut (impl RngCore + CryptoRng),
 ) -> Result<UnverifiedToken, AttenuateError> {
-    super::takes_a_block(token)?;
-    let chain = Chain::of(token).map_err(|error| AttenuateError::Refused(error.to_string()))?;
+    takes_a_block(token)?;
+    let chain = Chain::of(token).map_err(refused)?;
     let current = chain.current().ok_or(AttenuateError::Bearer)?;
     if current.key != holder.public() {
         return Err(AttenuateError::NotTheHolder);
@@ -41,30 +40,9 @@ pub fn delegate(
         return Err(AttenuateError::Name);
     }
     let terms = vec![Term::Bytes(next.to_bytes().to_vec()), Term::Str(name.to_owned())];
-    let block = block(checks(narrowing)?, &narrowing.datalog)?
-        .fact(Fact::new("delegate".to_owned(), terms))
-        .map_err(not_built)?;
-    append_signed(token, holder, block, rng)
-}
-
-/// Appends a block that the holder has signed, for this place in this token alone.
-fn append_signed(
-    token: &UnverifiedToken,
-    holder: &HolderKey,
-    block: BlockBuilder,
-    rng: &mut (impl RngCore + CryptoRng),
-) -> Result<UnverifiedToken, AttenuateError> {
-    let signer = holder
-        .to_biscuit()
-        .map_err(|_| AttenuateError::Refused("the holder's key is not usable".to_owned()))?;
-    let next = KeyPair::new_with_rng(Algorithm::Ed25519, rng);
-    let biscuit = UnverifiedBiscuit::from(token.as_bytes()).map_err(not_built)?;
-    let bytes = biscuit
-        .third_party_request()
-        .and_then(|request| request.create_block(&signer, block))
-        .and_then(|signed| signed.serialize())
-        .and_then(|signed| biscuit.append_third_party_with_keypair(&signed, next))
-        .and_then(|biscuit| biscuit.to_vec())
-        .map_err(not_built)?;
-    refused_if_malformed(bytes)
+    let mut block = block(checks(narrowing)?, &narrowing.datalog)?;
+    block.facts.push(Fact::new("delegate".to_owned(), terms));
+    let result = token.append(&block, Some(holder), &Secret::generate(rng)).map_err(refused)?;
+    chain.of_like(&result, token.blocks().len()).map_err(refused)?;
+    Ok(result)
 }

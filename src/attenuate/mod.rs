@@ -11,11 +11,11 @@ pub use delegate::delegate;
 
 use std::collections::BTreeSet;
 
-use biscuit_auth::builder::{Algorithm, BlockBuilder, Check};
-use biscuit_auth::{KeyPair, UnverifiedBiscuit};
+use biscuit_auth::builder::Check;
 use rand::{CryptoRng, RngCore};
 
-use crate::model::{Timestamp, limits};
+use crate::keys::Secret;
+use crate::model::{Block, Timestamp, limits};
 use crate::token::{Chain, UnverifiedToken};
 use crate::vocabulary::compile::{self, CompileError};
 use crate::vocabulary::{Datalog, DatalogError, Grant, frame};
@@ -97,7 +97,7 @@ pub fn attenuate(
     if checks.is_empty() && narrowing.datalog.is_empty() {
         return Err(AttenuateError::Nothing);
     }
-    append(token, block(checks, &narrowing.datalog)?, rng)
+    append(token, &block(checks, &narrowing.datalog)?, rng)
 }
 
 /// Seals a token: whoever holds the result can use it, and append nothing.
@@ -107,7 +107,7 @@ pub fn seal(token: &UnverifiedToken) -> Result<UnverifiedToken, AttenuateError> 
     if token.is_sealed() {
         return Err(AttenuateError::Sealed);
     }
-    token.sealed().map_err(|error| AttenuateError::Refused(error.to_string()))
+    token.sealed().map_err(refused)
 }
 
 /// Refuses a token that takes no further block.
@@ -122,35 +122,23 @@ fn takes_a_block(token: &UnverifiedToken) -> Result<(), AttenuateError> {
 /// Appends a first-party block.
 fn append(
     token: &UnverifiedToken,
-    block: BlockBuilder,
+    block: &Block,
     rng: &mut (impl RngCore + CryptoRng),
 ) -> Result<UnverifiedToken, AttenuateError> {
-    let next = KeyPair::new_with_rng(Algorithm::Ed25519, rng);
-    let bytes = UnverifiedBiscuit::from(token.as_bytes())
-        .and_then(|biscuit| biscuit.append_with_keypair(&next, block))
-        .and_then(|biscuit| biscuit.to_vec())
-        .map_err(not_built)?;
-    refused_if_malformed(bytes)
-}
-
-fn not_built(_: biscuit_auth::error::Token) -> AttenuateError {
-    AttenuateError::Refused("it could not be built".to_owned())
-}
-
-fn refused_if_malformed(bytes: Vec<u8>) -> Result<UnverifiedToken, AttenuateError> {
-    let refused = |error: &dyn std::error::Error| AttenuateError::Refused(error.to_string());
-    let token = UnverifiedToken::from_bytes(bytes).map_err(|error| refused(&error))?;
-    Chain::of(&token).map_err(|error| refused(&error))?;
+    let token = token.append(block, None, &Secret::generate(rng)).map_err(refused)?;
+    Chain::of(&token).map_err(refused)?;
     Ok(token)
 }
 
-fn block(checks: Vec<Check>, datalog: &Datalog) -> Result<BlockBuilder, AttenuateError> {
+fn refused(error: impl std::error::Error) -> AttenuateError {
+    AttenuateError::Refused(error.to_string())
+}
+
+fn block(mut checks: Vec<Check>, datalog: &Datalog) -> Result<Block, AttenuateError> {
     datalog.allowed_in_block()?;
-    let built = checks
-        .into_iter()
-        .try_fold(BlockBuilder::new(), BlockBuilder::check)
-        .and_then(|builder| datalog.add_to_block(builder));
-    built.map_err(|_| AttenuateError::Refused("its Datalog is not well formed".to_owned()))
+    checks.extend_from_slice(&datalog.checks);
+    let (facts, rules) = (datalog.facts.clone(), datalog.rules.clone());
+    Ok(Block { facts, rules, checks, ..Block::default() })
 }
 
 fn checks(narrowing: &Narrowing) -> Result<Vec<Check>, AttenuateError> {

@@ -1,7 +1,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use biscuit_auth::PrivateKey;
 use rand::{CryptoRng, RngCore};
 use zeroize::Zeroizing;
 
@@ -37,10 +36,6 @@ impl HolderKey {
     /// The private half as text: `ed25519-holder-private/` and 64 hexadecimal characters.
     pub fn to_secret_text(&self) -> Zeroizing<String> {
         self.0.to_text(Self::PREFIX)
-    }
-
-    pub(crate) fn to_biscuit(&self) -> Result<PrivateKey, KeyError> {
-        self.0.to_biscuit()
     }
 }
 

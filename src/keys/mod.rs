@@ -14,4 +14,5 @@ pub use holder::HolderKey;
 pub(crate) use jwk::bytes_of_jwk;
 pub use public::{KeyError, KeyId, VerifyingKey};
 pub use root::RootKey;
+pub(crate) use secret::Secret;
 pub use trusted::{RootState, TrustedRoot, TrustedRoots};

@@ -12,7 +12,7 @@ use super::version;
 use super::wire::{NotCanonical, Reader, number, sized};
 use crate::model::{Block, Code, limits};
 
-/// Why a block cannot be read.
+/// Why a block cannot be read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wrong {
     Form,
@@ -23,6 +23,7 @@ pub(super) enum Wrong {
     Many { what: &'static str, max: usize },
     Text,
     Nested,
+    Parameter,
 }
 
 impl From<NotCanonical> for Wrong {
@@ -32,7 +33,7 @@ impl From<NotCanonical> for Wrong {
 }
 
 impl Wrong {
-    fn at(self, index: usize) -> TokenError {
+    pub(super) fn at(self, index: usize) -> TokenError {
         let malformed = |what: &str| TokenError::malformed(format!("block {index} {what}"));
         let complex =
             |what: String| TokenError::new(Code::TokenTooComplex, format!("block {index} {what}"));
@@ -47,6 +48,7 @@ impl Wrong {
                 let max = limits::TOKEN_DECODED_BYTES_MAX;
                 complex(format!("names texts of more than {max} bytes"))
             }
+            Self::Parameter => malformed("has an open parameter"),
             Self::Nested => complex("nests collections or closures too deeply".to_owned()),
         }
     }
@@ -73,16 +75,22 @@ impl Blocks {
             tables: known.tables.iter().take(count).cloned().collect(),
             text_bytes: known.text_bytes.iter().take(count).copied().collect(),
         };
-        let mut shared = Symbols::new(envelope.as_bytes());
-        for (block, table) in blocks.list.iter().zip(&blocks.tables) {
-            if block.external_key.is_none() {
-                shared.add(table).map_err(|wrong| wrong.at(0))?;
-            }
-        }
+        let mut shared = blocks.symbols(envelope)?;
         for (index, signed) in envelope.blocks().iter().enumerate().skip(count) {
             blocks.read(envelope, signed, &mut shared).map_err(|wrong| wrong.at(index))?;
         }
         Ok(blocks)
+    }
+
+    /// The tables that the next first-party block shares.
+    pub(super) fn symbols<'a>(&self, envelope: &'a Envelope) -> Result<Symbols<'a>, TokenError> {
+        let mut shared = Symbols::new(envelope.as_bytes());
+        for (block, table) in self.list.iter().zip(&self.tables) {
+            if block.external_key.is_none() {
+                shared.add(table).map_err(|wrong| wrong.at(0))?;
+            }
+        }
+        Ok(shared)
     }
 
     fn read<'a>(

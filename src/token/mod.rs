@@ -6,10 +6,13 @@
 //! checked by [`verify`](crate::verify) alone, which does so before it reads what a stranger's
 //! blocks say.
 
+mod append;
 mod chain;
 mod decode;
+mod encode;
 mod envelope;
 mod operations;
+mod payload;
 mod regex;
 mod shape;
 mod statements;
@@ -27,7 +30,8 @@ use base64::engine::general_purpose::URL_SAFE;
 pub use self::chain::{Chain, ChainError, Holder};
 use self::decode::Blocks;
 pub use self::envelope::Envelope;
-pub(crate) use self::envelope::{SignatureVersion, SignedBlock};
+pub(crate) use self::envelope::SignedBlock;
+pub(crate) use self::payload::{Payload, Signed};
 use crate::keys::KeyId;
 use crate::model::{Block, Code, Reason, RevocationId};
 
@@ -126,20 +130,6 @@ impl UnverifiedToken {
     /// The token's text form: URL-safe base64 with padding. An unsealed token's is a secret.
     pub fn to_text(&self) -> String {
         URL_SAFE.encode(self.as_bytes())
-    }
-
-    /// The token sealed, or as it is where it is sealed already: nothing can be appended.
-    ///
-    /// *Errors*: [`TokenError`] where the token's own key does not fit it.
-    pub fn sealed(&self) -> Result<Self, TokenError> {
-        if self.is_sealed() {
-            return Ok(self.clone());
-        }
-        let bytes = biscuit_auth::UnverifiedBiscuit::from(self.as_bytes())
-            .and_then(|biscuit| biscuit.seal())
-            .and_then(|biscuit| biscuit.to_vec())
-            .map_err(|_| TokenError::malformed("the token could not be sealed"))?;
-        Self::from_bytes(bytes)
     }
 
     /// The root key that the token names.

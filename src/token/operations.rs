@@ -1,11 +1,51 @@
-//! Expressions: lists of operations.
+//! Expressions: lists of operations, read and written.
 
 use biscuit_auth::builder::{Binary, Op, Unary};
 
 use super::decode::Wrong;
+use super::encode::Encoder;
 use super::statements::{Result, Statements};
 use super::wire::{Reader, number, sized};
 use crate::model::limits;
+
+/// The unary operations by their numbers, but for the call of an external function.
+const UNARY: [Unary; 4] = [Unary::Negate, Unary::Parens, Unary::Length, Unary::TypeOf];
+const UNARY_FFI: usize = UNARY.len();
+
+/// The binary operations by their numbers; none where an external function is called.
+const BINARY: [Option<Binary>; 30] = [
+    Some(Binary::LessThan),
+    Some(Binary::GreaterThan),
+    Some(Binary::LessOrEqual),
+    Some(Binary::GreaterOrEqual),
+    Some(Binary::Equal),
+    Some(Binary::Contains),
+    Some(Binary::Prefix),
+    Some(Binary::Suffix),
+    Some(Binary::Regex),
+    Some(Binary::Add),
+    Some(Binary::Sub),
+    Some(Binary::Mul),
+    Some(Binary::Div),
+    Some(Binary::And),
+    Some(Binary::Or),
+    Some(Binary::Intersection),
+    Some(Binary::Union),
+    Some(Binary::BitwiseAnd),
+    Some(Binary::BitwiseOr),
+    Some(Binary::BitwiseXor),
+    Some(Binary::NotEqual),
+    Some(Binary::HeterogeneousEqual),
+    Some(Binary::HeterogeneousNotEqual),
+    Some(Binary::LazyAnd),
+    Some(Binary::LazyOr),
+    Some(Binary::All),
+    Some(Binary::Any),
+    Some(Binary::Get),
+    None,
+    Some(Binary::TryOr),
+];
+const BINARY_FFI: usize = 28;
 
 impl Statements<'_, '_> {
     /// The operations in a message's fields of this number, up to its end.
@@ -46,58 +86,69 @@ impl Statements<'_, '_> {
     }
 
     fn unary(&mut self, reader: Reader<'_>) -> Result<Unary> {
-        Ok(match self.kind(reader)? {
-            (0, None) => Unary::Negate,
-            (1, None) => Unary::Parens,
-            (2, None) => Unary::Length,
-            (3, None) => Unary::TypeOf,
-            (4, Some(name)) => Unary::Ffi(name),
-            _ => return Err(Wrong::Form),
-        })
+        match self.kind(reader)? {
+            (UNARY_FFI, Some(name)) => Ok(Unary::Ffi(name)),
+            (kind, None) => UNARY.get(kind).cloned().ok_or(Wrong::Form),
+            _ => Err(Wrong::Form),
+        }
     }
 
     fn binary(&mut self, reader: Reader<'_>) -> Result<Binary> {
-        Ok(match self.kind(reader)? {
-            (0, None) => Binary::LessThan,
-            (1, None) => Binary::GreaterThan,
-            (2, None) => Binary::LessOrEqual,
-            (3, None) => Binary::GreaterOrEqual,
-            (4, None) => Binary::Equal,
-            (5, None) => Binary::Contains,
-            (6, None) => Binary::Prefix,
-            (7, None) => Binary::Suffix,
-            (8, None) => Binary::Regex,
-            (9, None) => Binary::Add,
-            (10, None) => Binary::Sub,
-            (11, None) => Binary::Mul,
-            (12, None) => Binary::Div,
-            (13, None) => Binary::And,
-            (14, None) => Binary::Or,
-            (15, None) => Binary::Intersection,
-            (16, None) => Binary::Union,
-            (17, None) => Binary::BitwiseAnd,
-            (18, None) => Binary::BitwiseOr,
-            (19, None) => Binary::BitwiseXor,
-            (20, None) => Binary::NotEqual,
-            (21, None) => Binary::HeterogeneousEqual,
-            (22, None) => Binary::HeterogeneousNotEqual,
-            (23, None) => Binary::LazyAnd,
-            (24, None) => Binary::LazyOr,
-            (25, None) => Binary::All,
-            (26, None) => Binary::Any,
-            (27, None) => Binary::Get,
-            (28, Some(name)) => Binary::Ffi(name),
-            (29, None) => Binary::TryOr,
-            _ => return Err(Wrong::Form),
-        })
+        match self.kind(reader)? {
+            (BINARY_FFI, Some(name)) => Ok(Binary::Ffi(name)),
+            (kind, None) => BINARY.get(kind).cloned().flatten().ok_or(Wrong::Form),
+            _ => Err(Wrong::Form),
+        }
     }
 
     /// The kind of an operation, and the name of the external function it calls.
-    fn kind(&mut self, mut reader: Reader<'_>) -> Result<(i32, Option<String>)> {
+    fn kind(&mut self, mut reader: Reader<'_>) -> Result<(usize, Option<String>)> {
         reader.expect(number(1))?;
-        let kind = reader.varint_enum()?;
+        let kind = usize::try_from(reader.varint_enum()?).map_err(|_| Wrong::Form)?;
         let name = if reader.has(number(2)) { Some(self.text(reader.varint()?)?) } else { None };
         reader.finish()?;
         Ok((kind, name))
+    }
+}
+
+impl<'a> Encoder<'_, 'a> {
+    /// Operations, in a message's fields of this number.
+    pub(super) fn ops(&mut self, ops: &'a [Op], field: u8, depth: usize) -> Result<()> {
+        if depth > limits::NESTING_MAX {
+            return Err(Wrong::Nested);
+        }
+        ops.iter().try_for_each(|op| self.within(field, |encoder| encoder.op(op, depth)))
+    }
+
+    fn op(&mut self, op: &'a Op, depth: usize) -> Result<()> {
+        match op {
+            Op::Value(term) => self.term(1, term),
+            Op::Unary(Unary::Ffi(name)) => self.kind(2, Some(UNARY_FFI), Some(name)),
+            Op::Unary(unary) => self.kind(2, UNARY.iter().position(|known| known == unary), None),
+            Op::Binary(Binary::Ffi(name)) => self.kind(3, Some(BINARY_FFI), Some(name)),
+            Op::Binary(binary) => {
+                let is = |known: &Option<Binary>| known.as_ref() == Some(binary);
+                self.kind(3, BINARY.iter().position(is), None)
+            }
+            Op::Closure(params, body) => self.within(4, |encoder| {
+                for param in params {
+                    let param = encoder.symbols.number(param);
+                    encoder.out.number(1, param);
+                }
+                encoder.ops(body, 2, depth + 1)
+            }),
+        }
+    }
+
+    fn kind(&mut self, field: u8, kind: Option<usize>, name: Option<&'a String>) -> Result<()> {
+        let kind = kind.ok_or(Wrong::Form)? as u64;
+        self.within(field, |encoder| {
+            encoder.out.number(1, kind);
+            if let Some(name) = name {
+                let name = encoder.symbols.number(name);
+                encoder.out.number(2, name);
+            }
+            Ok(())
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! The texts and keys that blocks name by number.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use biscuit_auth::PublicKey;
@@ -59,24 +59,25 @@ pub(super) struct Table {
 pub(super) struct Symbols<'a> {
     bytes: &'a [u8],
     texts: Vec<&'a str>,
-    taken: HashSet<&'a str>,
+    /// The place of each text.
+    places: HashMap<&'a str, usize>,
     keys: Vec<PublicKey>,
 }
 
 impl<'a> Symbols<'a> {
     /// Empty tables over the bytes of a token.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, texts: Vec::new(), taken: HashSet::new(), keys: Vec::new() }
+        Self { bytes, texts: Vec::new(), places: HashMap::new(), keys: Vec::new() }
     }
 
     /// Adds what a block lists. No text may be in the tables already, nor any key.
     pub(super) fn add(&mut self, table: &Table) -> Result<(), Wrong> {
         self.texts.reserve(table.texts.len());
-        self.taken.reserve(table.texts.len());
+        self.places.reserve(table.texts.len());
         for place in &table.texts {
             let bytes = self.bytes.get(place.clone()).unwrap_or_default();
             let text = std::str::from_utf8(bytes).map_err(|_| Wrong::Form)?;
-            if DEFAULT.contains(&text) || !self.taken.insert(text) {
+            if DEFAULT.contains(&text) || self.places.insert(text, self.texts.len()).is_some() {
                 return Err(Wrong::Repeated);
             }
             self.texts.push(text);
@@ -96,6 +97,38 @@ impl<'a> Symbols<'a> {
             None => DEFAULT.get(usize::try_from(number).ok()?).map(|text| (*text, false)),
             Some(place) => self.texts.get(usize::try_from(place).ok()?).map(|text| (*text, true)),
         }
+    }
+
+    /// The number of a text, which is added where the tables do not have it.
+    pub(super) fn number(&mut self, text: &'a str) -> u64 {
+        if let Some(place) = DEFAULT.iter().position(|known| *known == text) {
+            return place as u64;
+        }
+        let place = *self.places.entry(text).or_insert(self.texts.len());
+        if place == self.texts.len() {
+            self.texts.push(text);
+        }
+        OFFSET + place as u64
+    }
+
+    /// The number of a key, which is added where the tables do not have it.
+    pub(super) fn key_number(&mut self, key: &PublicKey) -> u64 {
+        let place = self.keys.iter().position(|known| known == key);
+        let place = place.unwrap_or_else(|| {
+            self.keys.push(*key);
+            self.keys.len() - 1
+        });
+        place as u64
+    }
+
+    /// How many texts and keys there are.
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.texts.len(), self.keys.len())
+    }
+
+    /// The texts and keys that came after there were so many.
+    pub(super) fn since(&self, (texts, keys): (usize, usize)) -> (&[&'a str], &[PublicKey]) {
+        (self.texts.get(texts..).unwrap_or_default(), self.keys.get(keys..).unwrap_or_default())
     }
 
     /// The key of this number.

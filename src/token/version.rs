@@ -4,11 +4,11 @@ use biscuit_auth::builder::{Binary, CheckKind, Op, Predicate, Rule, Term, Unary}
 
 use crate::model::Block;
 
-/// Datalog 3.0 and 3.3, as blocks write them.
+/// Datalog 3.0 to 3.3, as blocks write them.
 const V3_0: u32 = 3;
 const V3_1: u32 = 4;
 const V3_2: u32 = 5;
-const V3_3: u32 = 6;
+pub(super) const V3_3: u32 = 6;
 
 /// Whether a block of this version may say what it says: as the reference library has it, so that
 /// one token is good here and there or nowhere. A block of version 3.0 is not asked about what
@@ -22,6 +22,22 @@ pub(super) fn knows(version: u32, block: &Block, states_kind: bool) -> bool {
         V3_0 => !states_kind && !has_scopes(block) && !rules(block).any(has_3_1_operation),
         V3_1.. => !needs_3_3(block),
         _ => false,
+    }
+}
+
+/// The least version that knows what a block says.
+pub(super) fn least(block: &Block, is_third_party: bool) -> u32 {
+    if needs_3_3(block) {
+        V3_3
+    } else if is_third_party {
+        V3_2
+    } else if has_scopes(block)
+        || rules(block).any(has_3_1_operation)
+        || block.checks.iter().any(|check| check.kind == CheckKind::All)
+    {
+        V3_1
+    } else {
+        V3_0
     }
 }
 

@@ -1,8 +1,8 @@
-//! Protocol Buffers, read in one encoding only: the one that an encoder writes.
+//! Protocol Buffers, read in one encoding only: the one that is written.
 //!
 //! Numbers in their shortest form, fields in the order of their numbers, nothing unknown, nothing
 //! twice. Whatever was read this way would be written as the same bytes again, so that a token has
-//! one encoding and nothing in it goes unjudged.
+//! one encoding and nothing in it goes unjudged. Whoever writes keeps to the order of the fields.
 //!
 //! *Source*: Protocol Buffers, "Encoding"; Biscuit's `schema.proto`.
 
@@ -129,6 +129,67 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A message under way. It may hold a private key, so it has no `Debug`.
+#[derive(Default)]
+pub(super) struct Writer(Vec<u8>);
+
+/// Where a message within a message began.
+#[must_use]
+pub(super) struct Begun(usize);
+
+impl Writer {
+    /// Goes on after these bytes.
+    pub(super) fn after(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    fn varint(&mut self, mut value: u64) {
+        while let (rest @ 1.., bits) = (value >> 7, value & 0x7f) {
+            self.0.push(bits as u8 | 0x80);
+            value = rest;
+        }
+        self.0.push(value as u8);
+    }
+
+    /// A number field.
+    pub(super) fn number(&mut self, field: u8, value: u64) {
+        self.0.push(number(field));
+        self.varint(value);
+    }
+
+    /// A field of bytes or text.
+    pub(super) fn bytes(&mut self, field: u8, bytes: &[u8]) {
+        self.0.push(sized(field));
+        self.varint(bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Fields that were written elsewhere.
+    pub(super) fn fields(&mut self, fields: Self) {
+        self.0.extend_from_slice(&fields.0);
+    }
+
+    /// Begins a message in a field: what follows is within it, up to [`Writer::end`].
+    pub(super) fn begin(&mut self, field: u8) -> Begun {
+        self.0.push(sized(field));
+        Begun(self.0.len())
+    }
+
+    /// Ends a message, and puts its length before it.
+    pub(super) fn end(&mut self, Begun(start): Begun) {
+        let end = self.0.len();
+        self.varint(end.saturating_sub(start) as u64);
+        let length = self.0.len() - end;
+        if let Some(message) = self.0.get_mut(start..) {
+            message.rotate_right(length);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +205,9 @@ mod tests {
         for value in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX >> 1, u64::MAX] {
             let mut bytes = Vec::new();
             prost::encoding::encode_varint(value, &mut bytes);
+            let mut writer = Writer::default();
+            writer.varint(value);
+            assert_eq!(writer.into_bytes(), bytes);
             assert_eq!(varint(&bytes), Ok(value));
             let mut longer = bytes.clone();
             *longer.last_mut().unwrap() |= 0x80;
@@ -155,6 +219,31 @@ mod tests {
         assert_eq!(varint(&[0xff; 11]), Err(NotCanonical));
         let beyond = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02];
         assert_eq!(varint(&beyond), Err(NotCanonical));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for length in [0, 1, 127, 128, 16_383, 16_384] {
+            let (text, value) = (vec![7; length], length as u64);
+            let mut writer = Writer::default();
+            let outer = writer.begin(1);
+            let inner = writer.begin(2);
+            writer.number(3, value);
+            writer.end(inner);
+            writer.bytes(4, &text);
+            writer.end(outer);
+            let bytes = writer.into_bytes();
+            let mut reader = Reader::new(&bytes);
+            reader.expect(sized(1)).unwrap();
+            let mut outer = reader.message().unwrap();
+            outer.expect(sized(2)).unwrap();
+            let mut inner = outer.message().unwrap();
+            inner.expect(number(3)).unwrap();
+            assert_eq!(inner.varint(), Ok(value));
+            outer.expect(sized(4)).unwrap();
+            assert_eq!(outer.bytes(), Ok(&text[..]));
+            assert!([inner, outer, reader].into_iter().all(|rest| rest.finish().is_ok()));
+        }
     }
 
     #[test]

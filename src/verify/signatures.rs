@@ -8,14 +8,9 @@
 //!
 //! *Source*: Biscuit specification, "Cryptography"; RFC 8032.
 
-use smallvec::SmallVec;
-
 use crate::keys::VerifyingKey;
 use crate::model::{Code, Reason};
-use crate::token::{Envelope, SignatureVersion, SignedBlock};
-
-/// What is signed: rarely more than this, so that it needs no room of its own.
-type Payload = SmallVec<[u8; 1024]>;
+use crate::token::{Envelope, Payload, Signed, SignedBlock};
 
 /// Checks every signature after those of the first `known` blocks, which `key` follows, and the
 /// proof. Gives the last key, which the next block would be signed with.
@@ -35,12 +30,13 @@ fn chain(envelope: &Envelope, mut key: VerifyingKey, known: usize) -> Option<Ver
     let mut before = known.checked_sub(1).and_then(|last| envelope.blocks().get(last));
     let mut blocks = envelope.blocks().iter().skip(known).peekable();
     while let Some(block) = blocks.next() {
-        signed(&mut payload, envelope, block, before);
+        let signed = Signed::of(envelope, block, before);
+        signed.block(&mut payload);
         if !key.verifies(&payload, &block.signature) {
             return None;
         }
         if let Some(external) = &block.external {
-            signed_by_third_party(&mut payload, envelope, block, before?);
+            signed.external(&before?.signature, &mut payload);
             let third_party = VerifyingKey::from_bytes(&external.key).ok()?;
             if !third_party.verifies(&payload, &external.signature) {
                 return None;
@@ -63,67 +59,8 @@ fn proven(payload: &mut Payload, envelope: &Envelope, last: &SignedBlock) -> Opt
         }
         Err(seal) => {
             let key = VerifyingKey::from_bytes(&last.next_key).ok()?;
-            sealed(payload, envelope, last);
+            Signed::of(envelope, last, None).seal(&last.signature, payload);
             key.verifies(payload, seal).then_some(key)
         }
     }
-}
-
-/// The number of ed25519, as it is signed along with a key.
-const ED25519: [u8; 4] = [0; 4];
-
-/// What the key before a block signs.
-fn signed(
-    payload: &mut Payload,
-    envelope: &Envelope,
-    block: &SignedBlock,
-    before: Option<&SignedBlock>,
-) {
-    payload.clear();
-    match block.version {
-        SignatureVersion::V0 => {
-            payload.extend_from_slice(envelope.message(block));
-            payload.extend_from_slice(&ED25519);
-            payload.extend_from_slice(&block.next_key);
-        }
-        SignatureVersion::V1 => {
-            payload.extend_from_slice(b"\0BLOCK\0\0VERSION\0\x01\0\0\0\0PAYLOAD\0");
-            payload.extend_from_slice(envelope.message(block));
-            payload.extend_from_slice(b"\0ALGORITHM\0");
-            payload.extend_from_slice(&ED25519);
-            payload.extend_from_slice(b"\0NEXTKEY\0");
-            payload.extend_from_slice(&block.next_key);
-            if let Some(before) = before {
-                payload.extend_from_slice(b"\0PREVSIG\0");
-                payload.extend_from_slice(&before.signature);
-            }
-            if let Some(external) = &block.external {
-                payload.extend_from_slice(b"\0EXTERNALSIG\0");
-                payload.extend_from_slice(&external.signature);
-            }
-        }
-    }
-}
-
-/// What a third party signs: a block for this place in this token alone.
-fn signed_by_third_party(
-    payload: &mut Payload,
-    envelope: &Envelope,
-    block: &SignedBlock,
-    before: &SignedBlock,
-) {
-    payload.clear();
-    payload.extend_from_slice(b"\0EXTERNAL\0\0VERSION\0\x01\0\0\0\0PAYLOAD\0");
-    payload.extend_from_slice(envelope.message(block));
-    payload.extend_from_slice(b"\0PREVSIG\0");
-    payload.extend_from_slice(&before.signature);
-}
-
-/// What a seal signs.
-fn sealed(payload: &mut Payload, envelope: &Envelope, last: &SignedBlock) {
-    payload.clear();
-    payload.extend_from_slice(envelope.message(last));
-    payload.extend_from_slice(&ED25519);
-    payload.extend_from_slice(&last.next_key);
-    payload.extend_from_slice(&last.signature);
 }

@@ -12,6 +12,7 @@
 
 mod adversarial;
 mod allocations;
+mod appending;
 #[cfg(feature = "cli")]
 mod authority;
 #[cfg(feature = "cli")]

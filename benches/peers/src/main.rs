@@ -8,9 +8,9 @@ use anyhow::{Context, ensure};
 use clap::Parser;
 use peers::ours::Issuer;
 use peers::report::machine::Machine;
-use peers::report::{Allocations, Report, markdown, text};
+use peers::report::{Allocations, HopBytes, Report, markdown, text};
 use peers::rows::{self, Fixture};
-use peers::{jwt_cedar, measure, plot, threads, work};
+use peers::{bound, jwt_cedar, measure, plot, threads, warrants, work};
 
 /// Hardtack beside its peers, on the same work, in one run.
 #[derive(Parser)]
@@ -36,7 +36,12 @@ fn main() -> anyhow::Result<()> {
         work::DEPTHS.iter().map(|depth| Fixture::new(&mut issuer, *depth)).collect();
     let jwt = jwt_cedar::Gateway::new();
     let times = measure::run(rows::all(&issuer, &fixtures, &jwt), options.rounds);
-    let report = Report { machine, rounds: options.rounds, times, throughput, allocations };
+    let hop_bytes = HopBytes {
+        ours: a_hop(|depth| bound::Chain::new(&mut issuer, depth).token.to_text().len()),
+        tenuo: a_hop(|depth| warrants::Chain::new(depth).header().len()),
+    };
+    let rounds = options.rounds;
+    let report = Report { machine, rounds, times, throughput, allocations, hop_bytes };
     print!("{}", text::text(&report));
     if let Some(dir) = &options.svg {
         fs::write(dir.join("bench-depth.svg"), plot::depth::picture(&report))?;
@@ -46,6 +51,11 @@ fn main() -> anyhow::Result<()> {
         markdown::write(&report, file)?;
     }
     Ok(())
+}
+
+/// What one hop adds to what grows with the depth.
+fn a_hop(mut bytes: impl FnMut(usize) -> usize) -> f64 {
+    (bytes(work::DEPTH_MAX) - bytes(0)) as f64 / work::DEPTH_MAX as f64
 }
 
 /// Has another process count the allocations.

@@ -82,6 +82,11 @@ impl Chain {
         }
     }
 
+    /// The warrants as they stand in a header.
+    pub fn header(&self) -> &str {
+        &self.header
+    }
+
     /// The caller's proof for this moment. It holds for a minute, and is cheapest to check while
     /// it is new, so each batch gets its own.
     pub fn prove(&self) -> Proof {

@@ -1,15 +1,16 @@
-//! The bars: ratios within one run, so that a slow machine moves both sides.
+//! The bars: ratios within one run, so that a slow machine moves both sides; one is a time, for
+//! what no peer does in the same way.
 
 use super::Report;
 use crate::rows::Subject;
 use crate::work;
 
-/// A ratio that has to stay on one side of a bound.
+/// A ratio, or a time, that has to stay on one side of a bound.
 #[derive(Clone, Debug)]
 pub struct Bar {
     /// What is compared with what.
     pub what: &'static str,
-    /// The ratio measured.
+    /// The ratio measured, or the microseconds.
     pub ratio: f64,
     /// The bound, where there is one.
     pub bound: Option<Bound>,
@@ -61,6 +62,7 @@ impl Bar {
 fn fraction(ratio: f64) -> String {
     match ratio {
         ratio if ratio < 0.25 => format!("1/{}", (10.0 / ratio).round() / 10.0),
+        ratio if ratio >= 100.0 => format!("{ratio:.0}"),
         ratio => format!("{ratio:.2}"),
     }
 }
@@ -107,6 +109,7 @@ pub fn bars(report: &Report) -> Vec<Bar> {
                 / (report.median(FloorSignature, 3) + report.median(OursWarm, 3)),
             Some(AtMost(1.15)),
         ),
+        bar("delegate, depth 3, in µs", report.median(OursDelegate, 3), Some(AtMost(150.0))),
         bar("decisions a second, two threads : one (best rounds)", threads, Some(AtLeast(1.8))),
         bar("the same, both with the same tokens", shared, None),
         bar("the same, of hashing: the machine itself", report.throughput.machine, None),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use super::{Report, bars, cells, machine};
+use super::{HopBytes, Report, bars, cells, machine};
 use crate::measure::Time;
 use crate::rows::Subject;
 use crate::work::DEPTHS;
@@ -45,6 +45,12 @@ fn section(report: &Report) -> String {
     );
     let each = report.allocations.iter().map(|one| format!("{} {}", one.name, one.count));
     let _ = writeln!(out, "{}.", each.collect::<Vec<_>>().join("; "));
+    let HopBytes { ours, tenuo } = report.hop_bytes;
+    let _ = writeln!(
+        out,
+        "\nText of one more hop of a bound chain, same narrowing: Hardtack {ours:.0} bytes, tenuo \
+         {tenuo:.0}."
+    );
     out += "\n<details><summary>Best batch instead of the median</summary>\n\n";
     out += &table(report, |time| time.best);
     out + "\n</details>\n"

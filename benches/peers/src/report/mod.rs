@@ -21,6 +21,15 @@ pub struct Allocations {
     pub bytes: u64,
 }
 
+/// How many bytes of text one more hop of a bound chain takes, on average over all depths.
+#[derive(Clone, Copy, Debug)]
+pub struct HopBytes {
+    /// Hardtack's.
+    pub ours: f64,
+    /// tenuo's, with the same narrowing.
+    pub tenuo: f64,
+}
+
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -34,6 +43,8 @@ pub struct Report {
     pub throughput: Throughput,
     /// Allocations at depth 3.
     pub allocations: Vec<Allocations>,
+    /// Bytes a hop.
+    pub hop_bytes: HopBytes,
 }
 
 impl Report {
