@@ -31,17 +31,18 @@ def same(name: str, found: Any, expected: Any) -> None:
         raise AssertionError(f"{name}\n  found    {found!r}\n  expected {expected!r}")
 
 
-def outcome(run: Callable[[], Any], *refusals: type[Exception]) -> Any:
+def outcome(refusal: type[Exception], run: Callable[..., Any], *args: Any) -> Any:
+    """What a run gives, or the refusal; any other error is a mistake here."""
     try:
-        return run()
-    except refusals as refusal:
-        return refusal
+        return run(*args)
+    except refusal as refused:
+        return refused
 
 
 def test_grants() -> int:
     vectors = read("grants.json")
     for case in vectors["compiled"]:
-        name, found = case["name"], outcome(lambda: grants.check(case["grants"]), grants.GrantError)
+        name, found = case["name"], outcome(grants.GrantError, grants.check, case["grants"])
         if "scope" in case:
             same(name, type(found), grants.GrantError)
             continue
@@ -50,7 +51,7 @@ def test_grants() -> int:
         BlockBuilder(found + ";")
     for case in vectors["refused"]:
         if "scope" not in case:
-            found = outcome(lambda: grants.check(case["grants"]), grants.GrantError)
+            found = outcome(grants.GrantError, grants.check, case["grants"])
             same(case["name"], type(found), grants.GrantError)
     return len(vectors["compiled"]) + len(vectors["refused"])
 
@@ -58,8 +59,7 @@ def test_grants() -> int:
 def test_decisions() -> int:
     vectors = read("decisions.json")
     for case in vectors["decisions"]:
-        decide = lambda: decision(case, vectors["root"])  # noqa: E731
-        found = outcome(decide, tokens.TokenError)
+        found = outcome(tokens.TokenError, decision, case, vectors["root"])
         same(case["name"], "allow" if found is True else "deny", case["decision"])
     return len(vectors["decisions"])
 
@@ -89,10 +89,9 @@ def test_proofs() -> int:
         keys = tokens.holders(tokens.verified(text, vectors["root"]))
         call = proofs.Call(case["method"], case["url"], case["tool"], case["args"])
         now = round(datetime.fromisoformat(case["time"]).timestamp() * 1000)
-        check = lambda: proofs.check_proof(  # noqa: E731
-            case["proof"], keys[-1] if keys else None, text, call, now, case["nonces"]
-        )
-        found = outcome(check, proofs.ProofFault)
+        holder, nonces = keys[-1] if keys else None, case["nonces"]
+        sent = (case["proof"], holder, text, call, now, nonces)
+        found = outcome(proofs.ProofFault, proofs.check_proof, *sent)
         verdict = "ok" if isinstance(found, dict) else str(found)
         same(case["name"], verdict, case["verdict"])
     return len(vectors["proofs"])
@@ -124,10 +123,10 @@ def write() -> None:
     for name, holder in holder_of.items():
         for index, args in enumerate(calls):
             call = proofs.Call("POST", "https://api.example.com/refunds", "stripe/refund", args)
-            nonce, jti = ["n" if index else None, f"python-{index}"]
+            nonce, jti = "n" if index else None, f"python-{index}"
             proof = proofs.prove(made[name], holder, call, int(now.timestamp()), nonce, jti)
-            kept.append({"name": f"{name}, {args}", "token": name, "proof": proof, "args": args,
-                         "nonce": nonce})
+            entry = {"name": f"{name}, {args}", "token": name, "proof": proof}
+            kept.append({**entry, "args": args, "nonce": nonce})
     text = json.dumps({"tokens": made, "proofs": kept}, indent=1, ensure_ascii=False)
     (VECTORS / "made-by-python.json").write_text(text + "\n", encoding="utf-8")
 

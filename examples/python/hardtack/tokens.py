@@ -9,7 +9,7 @@ import hashlib
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import timedelta
-from typing import Any, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
 from biscuit_auth import (
     Algorithm,
@@ -22,7 +22,8 @@ from biscuit_auth import (
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from . import grants as language
+from .grants import check
+from .query import date, quoted
 
 BLOCKS_MAX = 16
 NAME_BYTES_MAX = 512
@@ -152,7 +153,7 @@ def delegate(
     if not 1 <= len(name.encode()) <= NAME_BYTES_MAX or not name.isprintable():
         raise TokenError("the name is empty, too long or not printable")
     public_key(public_text(to))
-    code = f"delegate(hex:{to.hex()}, {language.quoted(name)});\n{checks(**narrowing)}"
+    code = f"delegate(hex:{to.hex()}, {quoted(name)});\n{checks(**narrowing)}"
     signer = holder.to_biscuit()
     request = biscuit.third_party_request()
     return _appended(
@@ -162,7 +163,7 @@ def delegate(
     )
 
 
-def _appended(append: Any) -> str:
+def _appended(append: Callable[[], Biscuit]) -> str:
     try:
         return append().to_base64()
     except Exception as error:
@@ -176,11 +177,11 @@ def checks(
     depth: int | None = None,
 ) -> str:
     """The checks of a block: only these calls, until this second, at these gateways, so deep."""
-    lines = [] if grants is None else [language.check(grants)]
+    lines = [] if grants is None else [check(grants)]
     if expires is not None:
-        lines.append(f"check if time($time), $time < {language.date(expires)}")
+        lines.append(f"check if time($time), $time < {date(expires)}")
     if audience is not None:
-        names = ", ".join(language.quoted(name) for name in sorted(set(audience)))
+        names = ", ".join(quoted(name) for name in sorted(set(audience)))
         if not names:
             raise TokenError("the audience is empty, so that no gateway could accept the token")
         lines.append(f"check if audience($audience), {{{names}}}.contains($audience)")
@@ -189,8 +190,8 @@ def checks(
     return "".join(f"{line};\n" for line in lines)
 
 
-# ---- Sealing. biscuit-python does not, and it is one signature: of the last block's bytes, its next
-# key and its signature, by the private key that ends the token and that the signature replaces.
+# ---- Sealing. biscuit-python does not, and it is one signature: of the last block's bytes, its
+# next key and its signature, by the private key that ends the token and that it replaces.
 # Source: Biscuit specification, "Sealed tokens"; schema.proto.
 
 _SECRET = bytes([0x22, 34, 0x0A, 32])

@@ -119,7 +119,8 @@ export async function checkProof(
   if (htu === undefined || htu !== address(call.url)) refuse("uri");
   if (claims["ath"] !== digest(token).toString("base64url")) refuse("token");
   const issued = claims["iat"];
-  if (typeof issued !== "number" || !Number.isSafeInteger(issued) || issued < 0) refuse("issued-at");
+  if (typeof issued !== "number" || !Number.isSafeInteger(issued)) refuse("issued-at");
+  if (issued < 0) refuse("issued-at");
   if (nowMillis > (issued + AGE_SECS_MAX) * 1000) refuse("old");
   if (issued * 1000 > nowMillis + SKEW_SECS * 1000) refuse("early");
   const { jti, nonce } = claims;
