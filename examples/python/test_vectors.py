@@ -10,6 +10,7 @@ import json
 import pathlib
 import sys
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Callable
 
 from biscuit_auth import BlockBuilder, Fact
@@ -20,6 +21,7 @@ VECTORS = pathlib.Path(__file__).resolve().parents[2] / "tests" / "vectors"
 PLAIN = {"call", "time", "weekday", "minute_of_day", "audience", "label"}
 PLAIN |= {"arg", "number", "args_digest"}
 OF_THE_TOKEN = {"depth", "presenter"}
+NO_POINT = 2  # thirty-two of it are no point of the curve
 
 
 def read(name: str) -> Any:
@@ -97,6 +99,51 @@ def test_proofs() -> int:
     return len(vectors["proofs"])
 
 
+def test_refusals() -> int:
+    """What is refused before anything is made."""
+    shared = read("shared.json")
+    root, bearer, bound = shared["root"], shared["bearer"], shared["bound"]["python"]
+    mine, next_ = (
+        tokens.HolderKey.parse(shared["holders"][name]["private"]) for name in ("python", "other")
+    )
+    handed = tokens.delegate(bound, root, mine, next_.public, "agent:other")
+    full, full_bound = bearer, bound
+    for _ in range(tokens.BLOCKS_MAX - 1):
+        full, full_bound = (tokens.narrow(token, root, depth=15) for token in (full, full_bound))
+    call = proofs.Call("POST", "https://api.example.com/refunds", "stripe/refund", "{}")
+    refused: list[Callable[[], Any]] = [
+        lambda: tokens.delegate(bearer, root, mine, next_.public, "agent:other"),
+        lambda: tokens.delegate(bound, root, next_, next_.public, "agent:other"),
+        lambda: tokens.delegate(handed, root, mine, next_.public, "agent:other"),
+        lambda: tokens.delegate(handed, root, next_, mine.public, "agent:python"),
+        lambda: tokens.delegate(bound, root, mine, mine.public, "agent:python"),
+        lambda: tokens.delegate(bound, root, mine, next_.public, ""),
+        lambda: tokens.delegate(bound, root, mine, next_.public, "a\n"),
+        lambda: tokens.delegate(bound, root, mine, next_.public, "a" * 513),
+        lambda: tokens.delegate(bound, root, mine, next_.public, "a", audience=[]),
+        lambda: tokens.delegate(bound, root, mine, bytes([NO_POINT] * 32), "a"),
+        lambda: tokens.delegate(tokens.seal(bound), root, mine, next_.public, "a"),
+        lambda: tokens.narrow(bearer, root),
+        lambda: tokens.narrow(full, root, depth=1),
+        lambda: tokens.delegate(full_bound, root, mine, next_.public, "a"),
+        lambda: tokens.narrow(bearer, tokens.public_text(mine.public), depth=1),
+        lambda: tokens.seal(tokens.seal(bearer)),
+        lambda: proofs.present(bound, root, next_, call, 0),
+        lambda: proofs.present(bearer, root, mine, call, 0),
+        lambda: tokens.HolderKey.parse("ed25519-private/" + "01" * 32),
+        lambda: tokens.HolderKey.parse("ed25519-holder-private/" + "01" * 31),
+        lambda: tokens.public_key("ed25519/" + "01" * 31),
+    ]
+    for number, run in enumerate(refused):
+        same(f"refusal {number}", type(outcome(tokens.TokenError, run)), tokens.TokenError)
+    for number in (float("nan"), float("inf"), Decimal("9223372036854.775807")):
+        grant = {"tool": "a/b", "args": {"x": {"max": number}}}
+        same(str(number), type(outcome(grants.GrantError, grants.check, grant)), grants.GrantError)
+    secret = shared["holders"]["python"]["private"].rpartition("/")[2]
+    same("no key is printed", secret in f"{mine!r} {mine} {vars(mine)}", False)
+    return len(refused)
+
+
 def write() -> None:
     shared = read("shared.json")
     root, now = shared["root"], datetime.fromisoformat(shared["time"])
@@ -134,5 +181,5 @@ def write() -> None:
 if __name__ == "__main__":
     if sys.argv[1:] == ["--write"]:
         write()
-    for test in (test_grants, test_decisions, test_proofs):
+    for test in (test_grants, test_decisions, test_proofs, test_refusals):
         print(f"{test.__name__}: {test()} vectors")

@@ -8,19 +8,21 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { isDeepStrictEqual } from "node:util";
+import { inspect, isDeepStrictEqual } from "node:util";
 
 import { biscuit } from "./hardtack/biscuit.js";
 import { allows, facts } from "./hardtack/facts.js";
 import { check, GrantError, rules } from "./hardtack/grants.js";
-import { checkProof, ProofFault, prove } from "./hardtack/proofs.js";
-import { delegate, holders, HolderKey, narrow, seal } from "./hardtack/tokens.js";
-import { TokenError, verified } from "./hardtack/tokens.js";
+import { checkProof, present, ProofFault, prove } from "./hardtack/proofs.js";
+import { delegate, holders, HolderKey, narrow, publicKey } from "./hardtack/tokens.js";
+import { publicText, seal, TokenError, verified } from "./hardtack/tokens.js";
 
 const [directory = "../../tests/vectors", mode] = process.argv.slice(2);
 const PLAIN = ["call", "time", "weekday", "minute_of_day", "audience", "label"];
 const OF_ARGUMENTS = ["arg", "number", "args_digest"];
 const OF_THE_TOKEN = ["depth", "presenter"];
+// Thirty-two of it are no point of the curve.
+const NO_POINT = 2;
 
 // The vectors are data of this repository: their shape is what their README says.
 function read(name: string): any {
@@ -107,6 +109,63 @@ async function testProofs(): Promise<number> {
   return proofs.length;
 }
 
+/** What is refused before anything is made. */
+async function testRefusals(): Promise<number> {
+  const { root, holders: known, bearer, bound } = read("shared.json");
+  const [mine, next] = ["typescript", "other"].map((name) => HolderKey.parse(known[name].private)) as [
+    HolderKey,
+    HolderKey,
+  ];
+  const start = bound.typescript;
+  const hand = (token: string, from: HolderKey, to: HolderKey, name = "agent:x", more = {}) =>
+    delegate(token, root, from, to.public, name, more);
+  const handed = hand(start, mine, next);
+  let [full, fullBound] = [bearer, start];
+  for (let i = 1; i < 16; i += 1) {
+    [full, fullBound] = [full, fullBound].map((token) => narrow(token, root, { depth: 15 })) as [
+      string,
+      string,
+    ];
+  }
+  const url = "https://api.example.com/refunds";
+  const call = { method: "POST", url, tool: "stripe/refund", args: "{}" };
+  const refused: (() => unknown)[] = [
+    () => hand(bearer, mine, next),
+    () => hand(start, next, next),
+    () => hand(handed, mine, next),
+    () => hand(handed, next, mine),
+    () => hand(start, mine, mine),
+    () => hand(start, mine, next, ""),
+    () => hand(start, mine, next, "a\n"),
+    () => hand(start, mine, next, "a".repeat(513)),
+    () => hand(start, mine, next, "a", { audience: [] }),
+    () => hand(start, mine, next, "a", { depth: 1.5 }),
+    () => delegate(start, root, mine, Buffer.alloc(32, NO_POINT), "a"),
+    () => hand(seal(start, root), mine, next),
+    () => narrow(bearer, root, {}),
+    () => narrow(full, root, { depth: 1 }),
+    () => hand(fullBound, mine, next),
+    () => narrow(bearer, publicText(mine.public), { depth: 1 }),
+    () => seal(seal(bearer, root), root),
+    () => present(start, root, next, call, 0),
+    () => present(bearer, root, mine, call, 0),
+    () => HolderKey.parse(`ed25519-private/${"01".repeat(32)}`),
+    () => HolderKey.parse(`ed25519-holder-private/${"01".repeat(31)}`),
+    () => publicKey(`ed25519/${"01".repeat(31)}`),
+  ];
+  for (const [number, run] of refused.entries()) {
+    same(`refusal ${number}`, (await outcome(run, TokenError)) instanceof TokenError, true);
+  }
+  for (const number of [NaN, Infinity, 1n, "1"]) {
+    const refusal = await outcome(() => check({ tool: "a/b", args: { x: { max: number } } }), GrantError);
+    same(String(number), refusal instanceof GrantError, true);
+  }
+  const secret = known.typescript.private.split("/")[1];
+  const shown = inspect(mine, { depth: 9, showHidden: true }) + JSON.stringify(mine);
+  same("no key is printed", shown.includes(secret), false);
+  return refused.length;
+}
+
 async function write(): Promise<void> {
   const { root, time, narrowing, holders: known, ...starts } = read("shared.json");
   const now = Date.parse(time) / 1000;
@@ -146,6 +205,6 @@ async function write(): Promise<void> {
 }
 
 if (mode === "--write") await write();
-for (const test of [testGrants, testDecisions, testProofs]) {
+for (const test of [testGrants, testDecisions, testProofs, testRefusals]) {
   console.log(`${test.name}: ${await test()} vectors`);
 }

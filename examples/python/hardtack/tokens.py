@@ -154,13 +154,13 @@ def delegate(
         raise TokenError("the name is empty, too long or not printable")
     public_key(public_text(to))
     code = f"delegate(hex:{to.hex()}, {quoted(name)});\n{checks(**narrowing)}"
-    signer = holder.to_biscuit()
-    request = biscuit.third_party_request()
-    return _appended(
-        lambda: biscuit.append_third_party(
-            PublicKey(public_text(holder.public)), request.create_block(signer, BlockBuilder(code))
-        )
-    )
+
+    def append() -> Biscuit:
+        request = biscuit.third_party_request()
+        block = request.create_block(holder.to_biscuit(), BlockBuilder(code))
+        return biscuit.append_third_party(PublicKey(public_text(holder.public)), block)
+
+    return _appended(append)
 
 
 def _appended(append: Callable[[], Biscuit]) -> str:

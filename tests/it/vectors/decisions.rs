@@ -10,7 +10,7 @@ use hardtack::mint::mint;
 use hardtack::model::{Reason, Request};
 use hardtack::token::UnverifiedToken;
 use hardtack::verify::{Authentic, DangerUnrevoked, ProofTarget, authenticate, check_proof};
-use hardtack::vocabulary::{Datalog, Needs, facts, print};
+use hardtack::vocabulary::{Bearing, Datalog, Needs, facts, print};
 use serde_json::{Value, json};
 
 use super::proofs::{b64, claims, header, signed, uri};
@@ -41,7 +41,8 @@ impl Case {
 
     fn entry(&self) -> Value {
         let authentic = authentic(&self.token);
-        let facts = authentic.as_ref().map(|authentic| self.facts(authentic)).unwrap_or_default();
+        let bearing = authentic.as_ref().map(|authentic| authentic.bearing()).unwrap_or_default();
+        let facts = self.facts(&bearing);
         let decision = authentic.and_then(|authentic| self.decided(&authentic));
         let decision = decision.unwrap_or_else(Decision::deny);
         let Request { tool, args, labels, audience, time, .. } = &self.request;
@@ -58,16 +59,18 @@ impl Case {
         })
     }
 
-    /// What the gateway says of the request: all that the token asks for and that is true.
-    fn facts(&self, authentic: &Authentic) -> Vec<String> {
+    /// What the gateway says of the request: all that the token asks for and that is true, whether
+    /// the token is any good or not.
+    fn facts(&self, bearing: &Bearing) -> Vec<String> {
+        let Ok(token) = self.token.parse::<UnverifiedToken>() else { return Vec::new() };
         let mut needs = Needs::default();
-        for block in authentic.blocks() {
+        for block in token.blocks() {
             let checked = block.checks.iter().flat_map(|check| &check.queries);
             for predicate in block.rules.iter().chain(checked).flat_map(|query| &query.body) {
                 needs.add(predicate);
             }
         }
-        let facts = facts(&self.request, &authentic.bearing(), &needs).unwrap();
+        let facts = facts(&self.request, bearing, &needs).unwrap();
         facts.iter().map(|fact| parseable(&print::fact(fact))).collect()
     }
 

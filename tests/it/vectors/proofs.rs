@@ -210,6 +210,7 @@ fn encodings(cases: &mut Vec<Case>) {
         ("claims that are no object", of_text(&header, "[]", &key)),
         ("a header that is no object", of_text("7", &claims, &key)),
         ("claims that are no JSON", of_text(&header, "{", &key)),
+        ("a number beyond 2^53", with_claim("n", json!(9_007_199_254_740_993_u64))),
         ("claims with more after", of_text(&header, &format!("{claims}x"), &key)),
         ("other members", with_claim("exp", json!(1))),
     ] {
@@ -317,6 +318,7 @@ fn arguments(cases: &mut Vec<Case>) {
         "{}",
         r#"{"amount": 12.5, "amount": 12.5, "currency": "usd"}"#,
         r#"{"amount": 9007199254740993}"#,
+        r#"{"amount": 1e16}"#,
         r#"{"amount": 1e400}"#,
         r#"{"note": "\ud800"}"#,
         r#"["amount"]"#,
