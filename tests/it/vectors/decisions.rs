@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use biscuit_auth::builder::Algorithm;
+use biscuit_auth::builder::{Algorithm, BlockBuilder};
+use biscuit_auth::{KeyPair, UnverifiedBiscuit};
 use hardtack::attenuate::{Narrowing, attenuate, delegate, seal};
 use hardtack::decide::{Decision, Policy, Program, decide};
-use hardtack::keys::RootKey;
+use hardtack::keys::{HolderKey, RootKey};
 use hardtack::mint::mint;
 use hardtack::model::{Reason, Request};
 use hardtack::token::UnverifiedToken;
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use super::proofs::{b64, claims, header, signed, uri};
 use super::shared::{HOLDERS, NARROWED, holder, made, start};
 use super::{file, held, parseable};
-use crate::holders::{digest, signed_by};
+use crate::holders::{digest, signed_block};
 use crate::support::{grants, now, request, rng, root, roots, task};
 
 /// One token, one call, and what becomes of it.
@@ -223,11 +224,10 @@ fn narrowings(cases: &mut Vec<Case>) {
     for tool in ["a/b", "a/c", "c/d"] {
         cases.push(Case::new("a later block grants nothing", wider.to_text(), request(tool, "{}")));
     }
-    let hostile = crate::support::appended(
+    let hostile = appended(
         &minted(r#"[{"tool": "a/b"}]"#),
         r#"granted(0) <- call($s, $t); granted(0); call("a", "b"); check if call("a", "b");"#,
     );
-    let hostile = UnverifiedToken::from_bytes(hostile).unwrap();
     for tool in ["a/b", "a/c"] {
         cases.push(Case::new("facts of a later block", hostile.to_text(), request(tool, "{}")));
     }
@@ -307,11 +307,28 @@ fn chains(cases: &mut Vec<Case>) {
         ));
     }
     for (what, token) in [("unsigned", &two), ("of a bearer token", &start(None))] {
-        let token = crate::support::appended(token, &delegation("other"));
-        let token = UnverifiedToken::from_bytes(token).unwrap();
+        let token = appended(token, &delegation("other"));
         let name = format!("a delegation {what}");
         cases.push(Case::new(&name, token.to_text(), in_reach.clone()));
     }
+}
+
+/// A block that nobody's helper would write, with a next key that is always the same.
+fn appended(token: &UnverifiedToken, datalog: &str) -> UnverifiedToken {
+    let block = BlockBuilder::new().code(datalog).unwrap();
+    let next = KeyPair::new_with_rng(Algorithm::Ed25519, &mut rng(34));
+    let biscuit = UnverifiedBiscuit::from(token.as_bytes()).unwrap();
+    let bytes = biscuit.append_with_keypair(&next, block).and_then(|made| made.to_vec());
+    UnverifiedToken::from_bytes(bytes.unwrap()).unwrap()
+}
+
+/// The same, signed by somebody for this place in this token.
+fn signed_by(token: &UnverifiedToken, signer: &HolderKey, datalog: &str) -> UnverifiedToken {
+    let block = signed_block(token, signer, datalog);
+    let next = KeyPair::new_with_rng(Algorithm::Ed25519, &mut rng(35));
+    let biscuit = UnverifiedBiscuit::from(token.as_bytes()).unwrap();
+    let made = biscuit.append_third_party_with_keypair(&block, next);
+    UnverifiedToken::from_bytes(made.unwrap().to_vec().unwrap()).unwrap()
 }
 
 fn delegation(to: &str) -> String {
@@ -334,8 +351,8 @@ fn strangers(cases: &mut Vec<Case>) {
             Algorithm::Ed25519,
         );
         let code = format!("{version} granted(0) <- call(\"a\", \"b\"); task(\"t\");");
-        let key = biscuit_auth::KeyPair::from(&root.unwrap());
-        let next = biscuit_auth::KeyPair::new_with_rng(Algorithm::Ed25519, &mut rng(42));
+        let key = KeyPair::from(&root.unwrap());
+        let next = KeyPair::new_with_rng(Algorithm::Ed25519, &mut rng(42));
         let token = biscuit_auth::Biscuit::builder()
             .code(code)
             .unwrap()
