@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import sys
+import tempfile
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Callable
@@ -56,6 +58,17 @@ def test_grants() -> int:
             found = outcome(grants.GrantError, grants.check, case["grants"])
             same(case["name"], type(found), grants.GrantError)
     return len(vectors["compiled"]) + len(vectors["refused"])
+
+
+def test_narrowings() -> int:
+    vectors = read("grants.json")["narrowings"]
+    for case in vectors:
+        narrowing = case["narrowing"]
+        if "expires" in narrowing:
+            narrowing["expires"] = int(datetime.fromisoformat(narrowing["expires"]).timestamp())
+        expected = "".join(f"{check};\n" for check in case["checks"])
+        same(case["name"], tokens.checks(**narrowing), expected)
+    return len(vectors)
 
 
 def test_decisions() -> int:
@@ -136,9 +149,17 @@ def test_refusals() -> int:
     ]
     for number, run in enumerate(refused):
         same(f"refusal {number}", type(outcome(tokens.TokenError, run)), tokens.TokenError)
-    for number in (float("nan"), float("inf"), Decimal("9223372036854.775807")):
-        grant = {"tool": "a/b", "args": {"x": {"max": number}}}
-        same(str(number), type(outcome(grants.GrantError, grants.check, grant)), grants.GrantError)
+    with tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/agent.key"
+        mine.write(path)
+        same("a key that was written", tokens.HolderKey.read(path).public, mine.public)
+        same("a key is not overwritten", type(outcome(OSError, mine.write, path)), FileExistsError)
+        os.chmod(path, 0o640)
+        exposed = outcome(tokens.TokenError, tokens.HolderKey.read, path)
+        same("a key that others can read", type(exposed), tokens.TokenError)
+    for limit in (float("nan"), float("inf"), Decimal("9223372036854.775807")):
+        grant = {"tool": "a/b", "args": {"x": {"max": limit}}}
+        same(str(limit), type(outcome(grants.GrantError, grants.check, grant)), grants.GrantError)
     secret = shared["holders"]["python"]["private"].rpartition("/")[2]
     same("no key is printed", secret in f"{mine!r} {mine} {vars(mine)}", False)
     return len(refused)
@@ -181,5 +202,5 @@ def write() -> None:
 if __name__ == "__main__":
     if sys.argv[1:] == ["--write"]:
         write()
-    for test in (test_grants, test_decisions, test_proofs, test_refusals):
+    for test in (test_grants, test_narrowings, test_decisions, test_proofs, test_refusals):
         print(f"{test.__name__}: {test()} vectors")

@@ -6,7 +6,8 @@
  * With `--write` after it, makes made-by-typescript.json again; its blocks have new keys.
  */
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect, isDeepStrictEqual } from "node:util";
 
@@ -14,7 +15,7 @@ import { biscuit } from "./hardtack/biscuit.js";
 import { allows, facts } from "./hardtack/facts.js";
 import { check, GrantError, rules } from "./hardtack/grants.js";
 import { checkProof, present, ProofFault, prove } from "./hardtack/proofs.js";
-import { delegate, holders, HolderKey, narrow, publicKey } from "./hardtack/tokens.js";
+import { checks, delegate, holders, HolderKey, narrow, publicKey } from "./hardtack/tokens.js";
 import { publicText, seal, TokenError, verified } from "./hardtack/tokens.js";
 
 const [directory = "../../tests/vectors", mode] = process.argv.slice(2);
@@ -66,6 +67,16 @@ async function testGrants(): Promise<number> {
     if (scope === undefined) same(name, found instanceof GrantError, true);
   }
   return compiled.length + refused.length;
+}
+
+async function testNarrowings(): Promise<number> {
+  const { narrowings } = read("grants.json");
+  for (const { name, narrowing, checks: expected } of narrowings) {
+    const { expires, ...rest } = narrowing;
+    const end = expires === undefined ? {} : { expires: Date.parse(expires) / 1000 };
+    same(name, checks({ ...rest, ...end }), expected.map((one: string) => `${one};\n`).join(""));
+  }
+  return narrowings.length;
 }
 
 async function testDecisions(): Promise<number> {
@@ -156,6 +167,19 @@ async function testRefusals(): Promise<number> {
   for (const [number, run] of refused.entries()) {
     same(`refusal ${number}`, (await outcome(run, TokenError)) instanceof TokenError, true);
   }
+  const folder = mkdtempSync(join(tmpdir(), "hardtack-"));
+  try {
+    const path = join(folder, "agent.key");
+    mine.write(path);
+    same("a key that was written", HolderKey.read(path).public, mine.public);
+    const again = await outcome(() => mine.write(path), Error);
+    same("a key is not overwritten", again instanceof Error, true);
+    chmodSync(path, 0o640);
+    const exposed = await outcome(() => HolderKey.read(path), TokenError);
+    same("a key that others can read", exposed instanceof TokenError, true);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
   for (const number of [NaN, Infinity, 1n, "1"]) {
     const refusal = await outcome(() => check({ tool: "a/b", args: { x: { max: number } } }), GrantError);
     same(String(number), refusal instanceof GrantError, true);
@@ -205,6 +229,6 @@ async function write(): Promise<void> {
 }
 
 if (mode === "--write") await write();
-for (const test of [testGrants, testDecisions, testProofs, testRefusals]) {
+for (const test of [testGrants, testNarrowings, testDecisions, testProofs, testRefusals]) {
   console.log(`${test.name}: ${await test()} vectors`);
 }

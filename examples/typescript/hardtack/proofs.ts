@@ -115,7 +115,7 @@ export async function checkProof(
   if (proof === null) refuse("missing");
   const claims = await signedClaims(proof, holder);
   if (claims["htm"] !== call.method) refuse("method");
-  const htu = address(String(claims["htu"]));
+  const htu = typeof claims["htu"] === "string" ? address(claims["htu"]) : undefined;
   if (htu === undefined || htu !== address(call.url)) refuse("uri");
   if (claims["ath"] !== digest(token).toString("base64url")) refuse("token");
   const issued = claims["iat"];

@@ -134,6 +134,10 @@ fn cases() -> Vec<Case> {
                 let name = format!("made by {by}: {name}, {what}");
                 cases.push(Case::new(&name, token, request(tool, args)));
             }
+            for (what, secs) in [("the last second", 599), ("after its end", 600)] {
+                let request = Request { time: now().plus_secs(secs), ..request("crm/list", "{}") };
+                cases.push(Case::new(&format!("made by {by}: {name}, {what}"), token, request));
+            }
         }
     }
     cases
@@ -345,12 +349,22 @@ fn strangers(cases: &mut Vec<Case>) {
     let place = bytes.len() / 2;
     bytes[place] ^= 1;
     cases.push(Case::new("a bit of block 0", base64url(&bytes), call.clone()));
-    for (what, version) in [("no version", ""), ("another version", "hardtack(2);")] {
+    let [one, other] = ["rust", "other"].map(|name| hex::encode(holder(name).public().to_bytes()));
+    for (what, said) in [
+        ("no version", String::new()),
+        ("another version", "hardtack(2);".to_owned()),
+        ("two holders", format!("hardtack(1); holder(hex:{one}); holder(hex:{other});")),
+        ("a holder by a rule", format!("hardtack(1); holder(hex:{one}) <- hardtack(1);")),
+        ("a holder that is a text", format!("hardtack(1); holder(\"{one}\");")),
+        ("a short key", "hardtack(1); holder(hex:00);".to_owned()),
+        ("a delegation in block 0", format!("hardtack(1); {}", delegation("other"))),
+        ("a version and no more", "hardtack(1);".to_owned()),
+    ] {
         let root = biscuit_auth::PrivateKey::from_bytes_hex(
             root().to_secret_text().rsplit('/').next().unwrap(),
             Algorithm::Ed25519,
         );
-        let code = format!("{version} granted(0) <- call(\"a\", \"b\"); task(\"t\");");
+        let code = format!("{said} granted(0) <- call(\"a\", \"b\"); task(\"t\");");
         let key = KeyPair::from(&root.unwrap());
         let next = KeyPair::new_with_rng(Algorithm::Ed25519, &mut rng(42));
         let token = biscuit_auth::Biscuit::builder()

@@ -260,6 +260,8 @@ fn claims_of_the_call(cases: &mut Vec<Case>) {
         ("htu of another path", with_claim("htu", json!("https://api.example.com/refund"))),
         ("htu of another host", with_claim("htu", json!("https://api.example.net/refunds"))),
         ("htu without TLS", with_claim("htu", json!("http://api.example.com/refunds"))),
+        ("htu in an array", with_claim("htu", json!([uri().as_str()]))),
+        ("htm in an array", with_claim("htm", json!(["POST"]))),
         ("htu that is relative", with_claim("htu", json!("/refunds"))),
         ("htu with a user", with_claim("htu", json!("https://api.example.com@h/refunds"))),
         ("htu with a query", with_claim("htu", json!("https://api.example.com/refunds?a#b"))),
