@@ -2,7 +2,7 @@
 
     python sub_agent.py new-key agent.key                       # prints the public half
     python sub_agent.py delegate --root ROOT --key agent.key --to PUBLIC --name agent:next \\
-        --grants '{"tool": "stripe/refund", "args": {"amount": {"max": 20}}}' < token > next.token
+        --grants '{"tool": "crm/get", "args": {"id": {"max": 20}}}' < token > next.token
     python sub_agent.py call --root ROOT --key agent.key --tool stripe/refund \\
         --url http://127.0.0.1:8080/refunds --args '{"amount": 10}' < token
 

@@ -4,7 +4,7 @@
  *     npm run build; alias sub-agent='node --experimental-wasm-modules dist/sub-agent.js'
  *     sub-agent new-key agent.key                       # prints the public half
  *     sub-agent delegate --root ROOT --key agent.key --to PUBLIC --name agent:next \
- *         --grants '{"tool": "stripe/refund", "args": {"amount": {"max": 20}}}' < token > next.token
+ *         --grants '{"tool": "crm/get", "args": {"id": {"max": 20}}}' < token > next.token
  *     sub-agent call --root ROOT --key agent.key --tool stripe/refund \
  *         --url http://127.0.0.1:8080/refunds --args '{"amount": 10}' < token
  *

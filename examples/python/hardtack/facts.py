@@ -1,9 +1,11 @@
 """A request as facts of Hardtack's vocabulary, for Biscuit's own authorizer.
 
 These are the plain facts alone. What a token asks about an argument by a pattern, and all oracles
-(`under`, `host`, `cidr` …), are for a gateway to answer: a check that asks for them fails here. That
-is no replacement for a guard: it knows no revocations, no limits and no canonical encoding. It is for
-tests, and for an agent that wants to know beforehand what its token allows.
+(`under`, `host`, `cidr` …), are for a gateway to answer: a check that asks for them fails here.
+
+This is no guard: it knows no revocations, limits or canonical encoding, and a token that says
+`reject if` of what is not answered here passes. It is for tests, and for agents that want to know
+beforehand what their own token allows.
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ from typing import Any, Iterable, Iterator
 
 from biscuit_auth import AuthorizationError, AuthorizerBuilder, Biscuit, Rule
 
-from .grants import date, quoted
 from .proofs import args_digest, strict
+from .query import date, escaped, quoted
 from .tokens import holders, patient
-from .values import in_micros, integer, decimal
+from .values import decimal, in_micros, integer
 
 VERSION = 1
 
@@ -37,7 +39,7 @@ def facts(
         *(f"label({quoted(label)})" for label in sorted(set(labels))),
         f"args_digest(hex:{args_digest(args).hex()})",
         f"arg_names({{{names}}})",
-        *(fact for name, value in arguments.items() for fact in _argument(_step(name), value)),
+        *(fact for name, value in arguments.items() for fact in _argument(escaped(name), value)),
     ]
 
 
@@ -56,14 +58,10 @@ def allows(token: Biscuit, said: Iterable[str]) -> bool:
     return [fact.terms for fact in version] == [[VERSION]]
 
 
-def _step(name: str) -> str:
-    return "~2" if name == "*" else name.replace("~", "~0").replace("/", "~1")
-
-
 def _argument(path: str, value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _argument(f"{path}/{_step(name)}", inner)
+            yield from _argument(f"{path}/{escaped(name)}", inner)
         return
     if isinstance(value, list):
         for index, inner in enumerate(value):

@@ -149,14 +149,15 @@ def _signed_claims(proof: str, holder: bytes) -> dict[str, Any]:
     key = header.get("jwk")
     if not isinstance(key, dict) or key.keys() != {"kty", "crv", "x"}:
         refuse("key")
-    x = key["x"] if isinstance(key["x"], str) and re.fullmatch("[A-Za-z0-9_-]{43}", key["x"]) else ""
-    if not x or (key["kty"], key["crv"]) != ("OKP", "Ed25519"):
+    if not isinstance(key["x"], str) or not re.fullmatch("[A-Za-z0-9_-]{43}", key["x"]):
+        refuse("key")
+    if (key["kty"], key["crv"]) != ("OKP", "Ed25519"):
         refuse("key")
     if key != jwk(holder):
         refuse("holder")
+    verifier = Ed25519PublicKey.from_public_bytes(holder)
     try:
-        key = Ed25519PublicKey.from_public_bytes(holder)
-        jwt.PyJWS(algorithms=["EdDSA"]).decode(proof, key, algorithms=["EdDSA"])
+        jwt.PyJWS(algorithms=["EdDSA"]).decode(proof, verifier, algorithms=["EdDSA"])
     except jwt.PyJWTError:
         refuse("signature")
     return _object(raw_claims)

@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import timedelta
-from typing import Any, Iterable, Iterator
+from typing import Any, Callable, Iterable
 
 from biscuit_auth import (
     Algorithm,
     AuthorizerBuilder,
     Biscuit,
     BlockBuilder,
+    Fact,
     PrivateKey,
     PublicKey,
     Rule,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from . import grants as language
+from .grants import check
+from .query import date, quoted
 
 BLOCKS_MAX = 16
 NAME_BYTES_MAX = 512
@@ -49,14 +52,17 @@ class HolderKey:
     def read(cls, path: str) -> HolderKey:
         """Reads the file that `hardtack key new --holder` and `write` make."""
         with open(path, encoding="ascii") as file:
+            # Asked of the open file, so that it cannot be swapped in between.
+            if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:
+                raise TokenError(f"`{path}` can be read by others: run `chmod 600` on it first")
             return cls.parse(file.read())
 
     @classmethod
     def parse(cls, text: str) -> HolderKey:
-        kind, _, digits = text.strip().rpartition("/")
-        if kind + "/" != _PRIVATE or len(digits) != 64:
+        found = re.fullmatch(_PRIVATE + "([0-9a-fA-F]{64})", text.strip())
+        if found is None:
             raise TokenError(f"a holder's private key is `{_PRIVATE}` and 64 hexadecimal digits")
-        return cls(bytes.fromhex(digits))
+        return cls(bytes.fromhex(found[1]))
 
     def write(self, path: str) -> None:
         """Writes the key to a new file that only its owner can read."""
@@ -97,20 +103,35 @@ def holders(token: Biscuit) -> list[bytes]:
     A block moves the token on if the holder at that point has signed it. Raises `TokenError` where
     any block says `delegate` otherwise: then every verifier refuses the token.
     """
-    authorizer = patient(AuthorizerBuilder()).build(token)
-    keys = [fact.terms[0] for fact in authorizer.query(Rule("k($k) <- holder($k)"))]
-    moves: list[str] = []
-    while keys:
-        scope = f"trusting {public_text(keys[-1])}"
-        found = authorizer.query(Rule(f"delegate($key, $name) <- delegate($key, $name) {scope}"))
-        if not found or len(keys) > BLOCKS_MAX:
-            break
-        moves.append(f"{found[0]};")
-        keys.append(found[0].terms[0])
-    said = [line for block in range(token.block_count()) for line in _delegations(token, block)]
-    if said != moves or len(set(keys)) != len(keys) or any(len(key) != 32 for key in keys):
-        raise TokenError("the token's blocks do not hand it on from holder to holder")
+    wrong = TokenError("the token's blocks do not hand it on from holder to holder")
+    moves: list[Fact] = []
+    keys: list[bytes] = []
+    rule = "holder($key) <- holder($key)"
+    while len(moves) <= BLOCKS_MAX and (found := _query(token, rule)):
+        [key, *_] = found[0].terms
+        if len(found) > 1 or not isinstance(key, bytes) or len(key) != 32 or key in keys:
+            raise wrong
+        moves.append(found[0])
+        keys.append(key)
+        scope = f"trusting {public_text(key)}"
+        rule = f"delegate($key, $name) <- delegate($key, $name) {scope}"
+    # Whatever else is said of it, in another order or by somebody else, stands in its block too.
+    said = [line for block in range(token.block_count()) for line in _moves(token, block)]
+    if said != [f"{move};" for move in moves]:
+        raise wrong
     return keys
+
+
+def _moves(token: Biscuit, block: int) -> list[str]:
+    words = ("delegate(",) if block else ("delegate(", "holder(")
+    return [line for line in token.block_source(block).split("\n") if line.startswith(words)]
+
+
+def _query(token: Biscuit, rule: str) -> list[Fact]:
+    try:
+        return patient(AuthorizerBuilder()).build(token).query(Rule(rule))
+    except Exception as error:
+        raise TokenError(f"the token cannot be read: {type(error).__name__}") from None
 
 
 def patient(builder: AuthorizerBuilder) -> AuthorizerBuilder:
@@ -119,11 +140,6 @@ def patient(builder: AuthorizerBuilder) -> AuthorizerBuilder:
     limits.max_time = timedelta(seconds=1)
     builder.set_limits(limits)
     return builder
-
-
-def _delegations(token: Biscuit, block: int) -> Iterator[str]:
-    lines = token.block_source(block).split("\n")
-    return (line for line in lines if line.startswith("delegate("))
 
 
 def narrow(token: str, root: str, **narrowing: Any) -> str:
@@ -152,17 +168,17 @@ def delegate(
     if not 1 <= len(name.encode()) <= NAME_BYTES_MAX or not name.isprintable():
         raise TokenError("the name is empty, too long or not printable")
     public_key(public_text(to))
-    code = f"delegate(hex:{to.hex()}, {language.quoted(name)});\n{checks(**narrowing)}"
-    signer = holder.to_biscuit()
-    request = biscuit.third_party_request()
-    return _appended(
-        lambda: biscuit.append_third_party(
-            PublicKey(public_text(holder.public)), request.create_block(signer, BlockBuilder(code))
-        )
-    )
+    code = f"delegate(hex:{to.hex()}, {quoted(name)});\n{checks(**narrowing)}"
+
+    def append() -> Biscuit:
+        request = biscuit.third_party_request()
+        block = request.create_block(holder.to_biscuit(), BlockBuilder(code))
+        return biscuit.append_third_party(PublicKey(public_text(holder.public)), block)
+
+    return _appended(append)
 
 
-def _appended(append: Any) -> str:
+def _appended(append: Callable[[], Biscuit]) -> str:
     try:
         return append().to_base64()
     except Exception as error:
@@ -176,11 +192,11 @@ def checks(
     depth: int | None = None,
 ) -> str:
     """The checks of a block: only these calls, until this second, at these gateways, so deep."""
-    lines = [] if grants is None else [language.check(grants)]
+    lines = [] if grants is None else [check(grants)]
     if expires is not None:
-        lines.append(f"check if time($time), $time < {language.date(expires)}")
+        lines.append(f"check if time($time), $time < {date(expires)}")
     if audience is not None:
-        names = ", ".join(language.quoted(name) for name in sorted(set(audience)))
+        names = ", ".join(quoted(name) for name in sorted(set(audience)))
         if not names:
             raise TokenError("the audience is empty, so that no gateway could accept the token")
         lines.append(f"check if audience($audience), {{{names}}}.contains($audience)")
@@ -189,8 +205,8 @@ def checks(
     return "".join(f"{line};\n" for line in lines)
 
 
-# ---- Sealing. biscuit-python does not, and it is one signature: of the last block's bytes, its next
-# key and its signature, by the private key that ends the token and that the signature replaces.
+# ---- Sealing. biscuit-python does not, and it is one signature: of the last block's bytes, its
+# next key and its signature, by the private key that ends the token and that it replaces.
 # Source: Biscuit specification, "Sealed tokens"; schema.proto.
 
 _SECRET = bytes([0x22, 34, 0x0A, 32])
@@ -200,13 +216,16 @@ _ED25519 = bytes(4)
 
 def seal(token: str) -> str:
     """Seals a token: whoever holds the result can append nothing."""
-    data = urlsafe_b64decode(token)
-    body, start, secret = data[:-36], data[-36:-32], data[-32:]
+    try:
+        data = urlsafe_b64decode(token)
+        body, start, secret = data[:-36], data[-36:-32], data[-32:]
+        *_, last = _parts(body)
+        block, next_key, signature, *_ = _parts(last)
+        *_, key = _parts(next_key)
+    except (ValueError, IndexError):
+        raise TokenError("the token is none") from None
     if start != _SECRET:
-        raise TokenError("the token is sealed already, or is none")
-    *_, last = _parts(body)
-    block, next_key, signature, *_ = _parts(last)
-    *_, key = _parts(next_key)
+        raise TokenError("the token is sealed already")
     signed = Ed25519PrivateKey.from_private_bytes(secret).sign(block + _ED25519 + key + signature)
     return urlsafe_b64encode(body + _SIGNATURE + signed).decode()
 

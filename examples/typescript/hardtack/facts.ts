@@ -1,10 +1,13 @@
 /**
  * A request as facts of Hardtack's vocabulary, for Biscuit's own authorizer.
  *
- * These are the plain facts alone. What a token asks about an argument by a pattern, and all oracles
- * (`under`, `host`, `cidr` …), are for a gateway to answer: a check that asks for them fails here.
- * That is no replacement for a guard: it knows no revocations, no limits and no canonical encoding.
- * It is for tests, and for an agent that wants to know beforehand what its token allows.
+ * These are the plain facts alone. What a token asks about an argument by a pattern, and all
+ * oracles (`under`, `host`, `cidr` …), are for a gateway to answer: a check that asks for them fails
+ * here.
+ *
+ * This is no guard: it knows no revocations, limits or canonical encoding, and a token that
+ * says `reject if` of what is not answered here passes. It is for tests, and for agents that want to
+ * know beforehand what their own token allows.
  */
 
 import type { Biscuit } from "@biscuit-auth/biscuit-wasm";
@@ -69,7 +72,8 @@ export function allows(token: Biscuit, said: readonly string[]): boolean {
 
 /** What biscuit-wasm throws where a check, a policy or an expression fails. */
 function isDenial(error: unknown): boolean {
-  return typeof error === "object" && error !== null && ("FailedLogic" in error || "Execution" in error);
+  const isObject = typeof error === "object" && error !== null;
+  return isObject && ("FailedLogic" in error || "Execution" in error);
 }
 
 function argument(path: string, value: unknown): string[] {

@@ -5,7 +5,8 @@
  * `tests/vectors/grants.json` holds both to that.
  */
 
-import { comparePaths, date, every, Expr, notOneOf, oneOf, Query, quoted, set, written } from "./query.js";
+import { comparePaths, date, every, Expr, notOneOf, oneOf, Query } from "./query.js";
+import { quoted, set, written } from "./query.js";
 import type { At, List, Path } from "./query.js";
 import * as v from "./values.js";
 import { fail } from "./values.js";

@@ -115,11 +115,12 @@ export async function checkProof(
   if (proof === null) refuse("missing");
   const claims = await signedClaims(proof, holder);
   if (claims["htm"] !== call.method) refuse("method");
-  const htu = address(String(claims["htu"]));
+  const htu = typeof claims["htu"] === "string" ? address(claims["htu"]) : undefined;
   if (htu === undefined || htu !== address(call.url)) refuse("uri");
   if (claims["ath"] !== digest(token).toString("base64url")) refuse("token");
   const issued = claims["iat"];
-  if (typeof issued !== "number" || !Number.isSafeInteger(issued) || issued < 0) refuse("issued-at");
+  if (typeof issued !== "number" || !Number.isSafeInteger(issued)) refuse("issued-at");
+  if (issued < 0) refuse("issued-at");
   if (nowMillis > (issued + AGE_SECS_MAX) * 1000) refuse("old");
   if (issued * 1000 > nowMillis + SKEW_SECS * 1000) refuse("early");
   const { jti, nonce } = claims;

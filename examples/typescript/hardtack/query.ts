@@ -79,7 +79,8 @@ export interface At {
 
 export const escaped = (name: string) =>
   name === "*" ? "~2" : name.replaceAll("~", "~0").replaceAll("/", "~1");
-export const written = (path: Path) => path.map((name) => (name === null ? "*" : escaped(name))).join("/");
+export const written = (path: Path) =>
+  path.map((name) => (name === null ? "*" : escaped(name))).join("/");
 const isPattern = (at: At) => at.path.includes(null);
 export const every = (at: At): At => ({ path: [...at.path, null], optionalTo: at.optionalTo });
 

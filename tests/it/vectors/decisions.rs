@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use biscuit_auth::builder::Algorithm;
+use biscuit_auth::builder::{Algorithm, BlockBuilder};
+use biscuit_auth::{KeyPair, UnverifiedBiscuit};
 use hardtack::attenuate::{Narrowing, attenuate, delegate, seal};
 use hardtack::decide::{Decision, Policy, Program, decide};
-use hardtack::keys::RootKey;
+use hardtack::keys::{HolderKey, RootKey};
 use hardtack::mint::mint;
 use hardtack::model::{Reason, Request};
 use hardtack::token::UnverifiedToken;
 use hardtack::verify::{Authentic, DangerUnrevoked, ProofTarget, authenticate, check_proof};
-use hardtack::vocabulary::{Datalog, Needs, facts, print};
+use hardtack::vocabulary::{Bearing, Datalog, Needs, facts, print};
 use serde_json::{Value, json};
 
 use super::proofs::{b64, claims, header, signed, uri};
 use super::shared::{HOLDERS, NARROWED, holder, made, start};
 use super::{file, held, parseable};
-use crate::holders::{digest, signed_by};
+use crate::holders::{digest, signed_block};
 use crate::support::{grants, now, request, rng, root, roots, task};
 
 /// One token, one call, and what becomes of it.
@@ -31,7 +32,10 @@ fn tokens_and_requests_get_the_same_decisions() {
     let entries: Vec<Value> = cases().iter().map(Case::entry).collect();
     let count = |wanted: &str| entries.iter().filter(|entry| entry["decision"] == wanted).count();
     assert!(count("allow") >= 20 && count("deny") >= 30, "{} {}", count("allow"), count("deny"));
-    held("decisions.json", &file(&[("root", json!(root().public())), ("decisions", json!(entries))]));
+    held(
+        "decisions.json",
+        &file(&[("root", json!(root().public())), ("decisions", json!(entries))]),
+    );
 }
 
 impl Case {
@@ -41,7 +45,8 @@ impl Case {
 
     fn entry(&self) -> Value {
         let authentic = authentic(&self.token);
-        let facts = authentic.as_ref().map(|authentic| self.facts(authentic)).unwrap_or_default();
+        let bearing = authentic.as_ref().map(|authentic| authentic.bearing()).unwrap_or_default();
+        let facts = self.facts(&bearing);
         let decision = authentic.and_then(|authentic| self.decided(&authentic));
         let decision = decision.unwrap_or_else(Decision::deny);
         let Request { tool, args, labels, audience, time, .. } = &self.request;
@@ -58,16 +63,18 @@ impl Case {
         })
     }
 
-    /// What the gateway says of the request: all that the token asks for and that is true.
-    fn facts(&self, authentic: &Authentic) -> Vec<String> {
+    /// What the gateway says of the request: all that the token asks for and that is true, whether
+    /// the token is any good or not.
+    fn facts(&self, bearing: &Bearing) -> Vec<String> {
+        let Ok(token) = self.token.parse::<UnverifiedToken>() else { return Vec::new() };
         let mut needs = Needs::default();
-        for block in authentic.blocks() {
+        for block in token.blocks() {
             let checked = block.checks.iter().flat_map(|check| &check.queries);
             for predicate in block.rules.iter().chain(checked).flat_map(|query| &query.body) {
                 needs.add(predicate);
             }
         }
-        let facts = facts(&self.request, &authentic.bearing(), &needs).unwrap();
+        let facts = facts(&self.request, bearing, &needs).unwrap();
         facts.iter().map(|fact| parseable(&print::fact(fact))).collect()
     }
 
@@ -83,7 +90,8 @@ impl Case {
                 let proof = signed(&header(name), &claims, &holder(name));
                 let token_digest = digest(&self.token);
                 let (uri, nonces) = (uri(), []);
-                let target = ProofTarget { token_digest, method: "POST", uri: &uri, nonces: &nonces };
+                let target =
+                    ProofTarget { token_digest, method: "POST", uri: &uri, nonces: &nonces };
                 let unspent = check_proof(Some(&proof), authentic, &target, &self.request)?;
                 Some(unspent.danger_unrecorded())
             }
@@ -113,7 +121,11 @@ fn cases() -> Vec<Case> {
                 ("above", "stripe/refund", r#"{"amount": 12.500001, "currency": "usd"}"#),
                 ("a text for a number", "stripe/refund", r#"{"amount": "12", "currency": "usd"}"#),
                 ("another currency", "stripe/refund", r#"{"amount": 1, "currency": "eur"}"#),
-                ("another argument", "stripe/refund", r#"{"amount": 1, "currency": "usd", "note": "x"}"#),
+                (
+                    "another argument",
+                    "stripe/refund",
+                    r#"{"amount": 1, "currency": "usd", "note": "x"}"#,
+                ),
                 ("nested", "crm/get", r#"{"filter": {"id": "c\"\\é7"}}"#),
                 ("nested, left out", "crm/list", "{}"),
                 ("nested, another", "crm/get", r#"{"filter": {"id": "c7"}}"#),
@@ -121,6 +133,10 @@ fn cases() -> Vec<Case> {
             ] {
                 let name = format!("made by {by}: {name}, {what}");
                 cases.push(Case::new(&name, token, request(tool, args)));
+            }
+            for (what, secs) in [("the last second", 599), ("after its end", 600)] {
+                let request = Request { time: now().plus_secs(secs), ..request("crm/list", "{}") };
+                cases.push(Case::new(&format!("made by {by}: {name}, {what}"), token, request));
             }
         }
     }
@@ -196,7 +212,8 @@ fn constraints(cases: &mut Vec<Case>) {
 fn narrowings(cases: &mut Vec<Case>) {
     let token = narrowed(&start(None), NARROWED);
     let twice = narrowed(&token, r#"[{"tool": "crm/*"}]"#);
-    for (token, what) in [(&token, "narrowed"), (&seal(&twice).unwrap(), "narrowed twice, sealed")] {
+    for (token, what) in [(&token, "narrowed"), (&seal(&twice).unwrap(), "narrowed twice, sealed")]
+    {
         for (tool, args) in [
             ("stripe/refund", r#"{"amount": 12, "currency": "usd"}"#),
             ("stripe/refund", r#"{"amount": 13, "currency": "usd"}"#),
@@ -211,11 +228,10 @@ fn narrowings(cases: &mut Vec<Case>) {
     for tool in ["a/b", "a/c", "c/d"] {
         cases.push(Case::new("a later block grants nothing", wider.to_text(), request(tool, "{}")));
     }
-    let hostile = crate::support::appended(
+    let hostile = appended(
         &minted(r#"[{"tool": "a/b"}]"#),
         r#"granted(0) <- call($s, $t); granted(0); call("a", "b"); check if call("a", "b");"#,
     );
-    let hostile = UnverifiedToken::from_bytes(hostile).unwrap();
     for tool in ["a/b", "a/c"] {
         cases.push(Case::new("facts of a later block", hostile.to_text(), request(tool, "{}")));
     }
@@ -288,14 +304,35 @@ fn chains(cases: &mut Vec<Case>) {
         ("handed back", "python", delegation("rust")),
         ("handed on twice in a block", "python", delegation("other") + &delegation("typescript")),
     ] {
-        cases.push(Case::new(what, signed_by(&two, &holder(by), &datalog).to_text(), in_reach.clone()));
+        cases.push(Case::new(
+            what,
+            signed_by(&two, &holder(by), &datalog).to_text(),
+            in_reach.clone(),
+        ));
     }
     for (what, token) in [("unsigned", &two), ("of a bearer token", &start(None))] {
-        let token = crate::support::appended(token, &delegation("other"));
-        let token = UnverifiedToken::from_bytes(token).unwrap();
+        let token = appended(token, &delegation("other"));
         let name = format!("a delegation {what}");
         cases.push(Case::new(&name, token.to_text(), in_reach.clone()));
     }
+}
+
+/// A block that nobody's helper would write, with a next key that is always the same.
+fn appended(token: &UnverifiedToken, datalog: &str) -> UnverifiedToken {
+    let block = BlockBuilder::new().code(datalog).unwrap();
+    let next = KeyPair::new_with_rng(Algorithm::Ed25519, &mut rng(34));
+    let biscuit = UnverifiedBiscuit::from(token.as_bytes()).unwrap();
+    let bytes = biscuit.append_with_keypair(&next, block).and_then(|made| made.to_vec());
+    UnverifiedToken::from_bytes(bytes.unwrap()).unwrap()
+}
+
+/// The same, signed by somebody for this place in this token.
+fn signed_by(token: &UnverifiedToken, signer: &HolderKey, datalog: &str) -> UnverifiedToken {
+    let block = signed_block(token, signer, datalog);
+    let next = KeyPair::new_with_rng(Algorithm::Ed25519, &mut rng(35));
+    let biscuit = UnverifiedBiscuit::from(token.as_bytes()).unwrap();
+    let made = biscuit.append_third_party_with_keypair(&block, next);
+    UnverifiedToken::from_bytes(made.unwrap().to_vec().unwrap()).unwrap()
 }
 
 fn delegation(to: &str) -> String {
@@ -312,14 +349,24 @@ fn strangers(cases: &mut Vec<Case>) {
     let place = bytes.len() / 2;
     bytes[place] ^= 1;
     cases.push(Case::new("a bit of block 0", base64url(&bytes), call.clone()));
-    for (what, version) in [("no version", ""), ("another version", "hardtack(2);")] {
+    let [one, other] = ["rust", "other"].map(|name| hex::encode(holder(name).public().to_bytes()));
+    for (what, said) in [
+        ("no version", String::new()),
+        ("another version", "hardtack(2);".to_owned()),
+        ("two holders", format!("hardtack(1); holder(hex:{one}); holder(hex:{other});")),
+        ("a holder by a rule", format!("hardtack(1); holder(hex:{one}) <- hardtack(1);")),
+        ("a holder that is a text", format!("hardtack(1); holder(\"{one}\");")),
+        ("a short key", "hardtack(1); holder(hex:00);".to_owned()),
+        ("a delegation in block 0", format!("hardtack(1); {}", delegation("other"))),
+        ("a version and no more", "hardtack(1);".to_owned()),
+    ] {
         let root = biscuit_auth::PrivateKey::from_bytes_hex(
             root().to_secret_text().rsplit('/').next().unwrap(),
             Algorithm::Ed25519,
         );
-        let code = format!("{version} granted(0) <- call(\"a\", \"b\"); task(\"t\");");
-        let key = biscuit_auth::KeyPair::from(&root.unwrap());
-        let next = biscuit_auth::KeyPair::new_with_rng(Algorithm::Ed25519, &mut rng(42));
+        let code = format!("{said} granted(0) <- call(\"a\", \"b\"); task(\"t\");");
+        let key = KeyPair::from(&root.unwrap());
+        let next = KeyPair::new_with_rng(Algorithm::Ed25519, &mut rng(42));
         let token = biscuit_auth::Biscuit::builder()
             .code(code)
             .unwrap()

@@ -1,7 +1,10 @@
 //! Grants to Datalog. The file holds the grants; what Rust makes of them is written beside.
 
+use std::collections::BTreeSet;
+
 use biscuit_auth::builder::{Check, Op, Unary};
 use hardtack::attenuate::{Narrowing, attenuate};
+use hardtack::model::Timestamp;
 use hardtack::vocabulary::grant::grants_from_json;
 use hardtack::vocabulary::{Datalog, Grant, compile, print};
 use serde::Deserialize;
@@ -17,6 +20,25 @@ struct File<'a> {
     compiled: Vec<Case<'a>>,
     #[serde(borrow)]
     refused: Vec<Case<'a>>,
+    #[serde(borrow)]
+    narrowings: Vec<Block<'a>>,
+}
+
+/// What a block takes away, as the helpers of other languages take it.
+#[derive(Deserialize)]
+struct Block<'a> {
+    name: String,
+    #[serde(borrow)]
+    narrowing: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct Narrower<'a> {
+    #[serde(borrow)]
+    grants: Option<&'a RawValue>,
+    expires: Option<Timestamp>,
+    audience: Option<BTreeSet<String>>,
+    depth: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +72,29 @@ impl Case<'_> {
             entry.push_str(&format!(",\n     {}: {value}", json!(name)));
         }
         entry + "}"
+    }
+}
+
+impl Block<'_> {
+    /// The checks of the block that Rust appends.
+    fn entry(&self) -> String {
+        let more: Narrower<'_> = serde_json::from_str(self.narrowing.get()).unwrap();
+        let grants = more.grants.map(|raw| grants_from_json(raw.get().as_bytes()).unwrap());
+        let narrowing = Narrowing {
+            grants: grants.unwrap_or_default(),
+            expires: more.expires,
+            audience: more.audience,
+            depth: more.depth,
+            ..Narrowing::default()
+        };
+        let token = attenuate(&token(r#"[{"tool": "a/b"}]"#), &narrowing, &mut rng(9)).unwrap();
+        let checks: Vec<String> =
+            token.blocks()[1].checks.iter().map(|check| parseable(&print::check(check))).collect();
+        let (name, narrowing) = (json!(self.name), self.narrowing.get());
+        format!(
+            "    {{\"name\": {name},\n     \"narrowing\": {narrowing},\n     \"checks\": {}}}",
+            json!(checks)
+        )
     }
 }
 
@@ -91,10 +136,12 @@ fn grants_compile_to_the_same_datalog() {
         case.entry(&[("why", json!(error))])
     });
     let refused: Vec<String> = refused.collect();
-    let fresh = format!(
-        "{{\n  \"compiled\": [\n{}\n  ],\n  \"refused\": [\n{}\n  ]\n}}\n",
-        compiled.join(",\n"),
-        refused.join(",\n")
-    );
+    let narrowings: Vec<String> = file.narrowings.iter().map(Block::entry).collect();
+    let list = |name: &str, entries: &[String]| {
+        format!("  {}: [\n{}\n  ]", json!(name), entries.join(",\n"))
+    };
+    let lists =
+        [list("compiled", &compiled), list("narrowings", &narrowings), list("refused", &refused)];
+    let fresh = format!("{{\n{}\n}}\n", lists.join(",\n"));
     held("grants.json", &fresh);
 }

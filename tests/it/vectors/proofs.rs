@@ -204,12 +204,19 @@ fn encodings(cases: &mut Vec<Case>) {
         ("signed by another", of_text(&header, &claims, &holder("other"))),
         ("spaces in the JSON", of_text(&header, &claims.replace(':', " : "), &key)),
         ("a claim twice", of_text(&header, &claims.replacen('{', "{\"jti\":\"0\",", 1), &key)),
-        ("a claim twice, escaped", of_text(&header, &claims.replacen('{', "{\"\\u006ati\":\"0\",", 1), &key)),
-        ("a name twice inside", of_text(&header, &claims.replacen('{', "{\"a\":[{\"b\":1,\"b\":1}],", 1), &key)),
+        (
+            "a claim twice, escaped",
+            of_text(&header, &claims.replacen('{', "{\"\\u006ati\":\"0\",", 1), &key),
+        ),
+        (
+            "a name twice inside",
+            of_text(&header, &claims.replacen('{', "{\"a\":[{\"b\":1,\"b\":1}],", 1), &key),
+        ),
         ("a header twice", of_text(&header.replacen('{', "{\"alg\":\"EdDSA\",", 1), &claims, &key)),
         ("claims that are no object", of_text(&header, "[]", &key)),
         ("a header that is no object", of_text("7", &claims, &key)),
         ("claims that are no JSON", of_text(&header, "{", &key)),
+        ("a number beyond 2^53", with_claim("n", json!(9_007_199_254_740_993_u64))),
         ("claims with more after", of_text(&header, &format!("{claims}x"), &key)),
         ("other members", with_claim("exp", json!(1))),
     ] {
@@ -253,6 +260,8 @@ fn claims_of_the_call(cases: &mut Vec<Case>) {
         ("htu of another path", with_claim("htu", json!("https://api.example.com/refund"))),
         ("htu of another host", with_claim("htu", json!("https://api.example.net/refunds"))),
         ("htu without TLS", with_claim("htu", json!("http://api.example.com/refunds"))),
+        ("htu in an array", with_claim("htu", json!([uri().as_str()]))),
+        ("htm in an array", with_claim("htm", json!(["POST"]))),
         ("htu that is relative", with_claim("htu", json!("/refunds"))),
         ("htu with a user", with_claim("htu", json!("https://api.example.com@h/refunds"))),
         ("htu with a query", with_claim("htu", json!("https://api.example.com/refunds?a#b"))),
@@ -317,6 +326,7 @@ fn arguments(cases: &mut Vec<Case>) {
         "{}",
         r#"{"amount": 12.5, "amount": 12.5, "currency": "usd"}"#,
         r#"{"amount": 9007199254740993}"#,
+        r#"{"amount": 1e16}"#,
         r#"{"amount": 1e400}"#,
         r#"{"note": "\ud800"}"#,
         r#"["amount"]"#,
@@ -332,6 +342,9 @@ fn arguments(cases: &mut Vec<Case>) {
     ] {
         let request = Request { time: now(), ..request(TOOL, args) };
         let proof = signed(&header("rust"), &claims(&token("held"), &request), &holder("rust"));
-        cases.push(Case { args: args.to_owned(), ..case(&format!("canonical {args}"), Some(proof)) });
+        cases.push(Case {
+            args: args.to_owned(),
+            ..case(&format!("canonical {args}"), Some(proof))
+        });
     }
 }
