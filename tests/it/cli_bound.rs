@@ -21,7 +21,7 @@ const URL: &str = "https://api.example.com/refunds";
 const ARGS: &str = r#"{"amount": 15, "currency": "usd"}"#;
 
 /// A directory with two holders' keys, a token of the first and one that it handed to the second.
-fn chain() -> Cli {
+pub(crate) fn chain() -> Cli {
     let cli = Cli::with_key();
     for name in ["agent", "sub"] {
         let made = cli.run(&["key", "new", "--holder", &format!("{name}.key")]);
@@ -37,11 +37,11 @@ fn chain() -> Cli {
     cli
 }
 
-fn read(cli: &Cli, name: &str) -> String {
+pub(crate) fn read(cli: &Cli, name: &str) -> String {
     std::fs::read_to_string(cli.path(name)).unwrap().trim().to_owned()
 }
 
-fn delegate(cli: &Cli, token: &str, key: &str, to: &str, more: &[&str]) -> Ran {
+pub(crate) fn delegate(cli: &Cli, token: &str, key: &str, to: &str, more: &[&str]) -> Ran {
     let args = ["delegate", "-", "--key", key, "--to", to, "--name", "agent:refunds"];
     cli.fed(&[&args[..], more].concat(), token.as_bytes())
 }

@@ -225,9 +225,12 @@ async fn only_the_holder_calls() {
 /// A server that keeps what it is sent, and answers as it was told.
 #[derive(Clone, Default)]
 struct Scripted {
-    seen: Arc<Mutex<Vec<(http::HeaderMap, Vec<u8>)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
     answers: Arc<Mutex<VecDeque<Answer>>>,
 }
+
+/// Headers and body.
+type Seen = (http::HeaderMap, Vec<u8>);
 
 /// Status and headers.
 type Answer = (u16, Vec<(&'static str, String)>);
@@ -303,6 +306,11 @@ async fn a_call_is_made_once_more_and_never_again() {
         let (server, base) = Scripted::serve(&answers).await;
         assert_ne!(call(&caller, &base).await, 200);
         assert_eq!(server.proofs().len(), made, "{answers:?}");
+    }
+    let (server, base) = Scripted::serve(&[asking("n1"), asking("n1"), asking("n1")]).await;
+    for made in [2, 3] {
+        assert_eq!(call(&caller, &base).await, 401);
+        assert_eq!(server.proofs().len(), made);
     }
     let bearer = caller_with(token(GRANT), None).unwrap();
     let (server, base) = Scripted::serve(&[asking("n1")]).await;

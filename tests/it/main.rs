@@ -26,6 +26,8 @@ mod cli_bound;
 #[cfg(feature = "cli")]
 mod cli_mistakes;
 #[cfg(feature = "cli")]
+mod cli_picture;
+#[cfg(feature = "cli")]
 mod cli_support;
 #[cfg(feature = "cli")]
 mod cli_verify;

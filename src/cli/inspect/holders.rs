@@ -14,15 +14,15 @@ use crate::vocabulary::Grant;
 const WIDTH: usize = 80;
 
 /// One holder, and the blocks that narrowed the token on its way there.
-struct Link<'a> {
-    depth: usize,
-    holder: &'a Holder,
-    name: Option<&'a str>,
-    blocks: &'a [BlockView],
+pub(super) struct Link<'a> {
+    pub(super) depth: usize,
+    pub(super) holder: &'a Holder,
+    pub(super) name: Option<&'a str>,
+    pub(super) blocks: &'a [BlockView],
 }
 
 /// The links of a token, and the blocks that came after the last.
-fn links<'a>(
+pub(super) fn links<'a>(
     token: &'a UnverifiedToken,
     summary: &'a Summary,
     blocks: &'a [BlockView],
@@ -114,7 +114,7 @@ fn lines(
 }
 
 /// What a block takes away, in a phrase each.
-fn taken(view: &BlockView) -> Vec<String> {
+pub(super) fn taken(view: &BlockView) -> Vec<String> {
     let leaves = |grants: &Vec<Grant>| {
         let grants: Vec<String> = grants.iter().map(call).collect();
         format!("leaves only {}", grants.join("; or "))
@@ -134,7 +134,7 @@ fn taken(view: &BlockView) -> Vec<String> {
 }
 
 /// The calls that a grant leaves.
-fn call(grant: &Grant) -> String {
+pub(super) fn call(grant: &Grant) -> String {
     let tools: Vec<String> = grant.tools.iter().map(ToString::to_string).collect();
     let labels: Vec<&str> = grant.labels.iter().map(String::as_str).collect();
     let mut text = tools.join(", ");

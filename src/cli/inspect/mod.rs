@@ -3,6 +3,8 @@
 mod block;
 mod holders;
 pub(super) mod page;
+mod picture;
+mod svg;
 
 use std::collections::BTreeSet;
 
@@ -31,11 +33,15 @@ pub(super) struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Print a picture of the chain, as SVG.
+    #[arg(long, conflicts_with_all = ["datalog", "json"])]
+    svg: bool,
 }
 
 const EXAMPLE: &str = "\
 Example:
   hardtack inspect - --root root.pub < task.token
+  hardtack inspect - --root root.pub --svg < task.token > chain.svg
 
 Only block 0 grants. Every later block takes away, so a call must fit block 0
 and every block after it. The holders of a bound token are a tree: each hop with
@@ -76,6 +82,8 @@ impl Args {
         let summary = Summary::of(&blocks, chain, broken);
         if self.json {
             out.json(&to_json(&token, &summary, &blocks, &verification))?;
+        } else if self.svg {
+            picture::print(&token, &summary, &blocks, &verification, out)?;
         } else {
             page::head(&token, &summary, &verification, SystemClock.now(), out)?;
             holders::print(&token, &summary, &blocks, out)?;

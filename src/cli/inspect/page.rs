@@ -18,15 +18,7 @@ pub(super) fn head(
     now: Timestamp,
     out: &mut Output,
 ) -> anyhow::Result<()> {
-    let (style, line) = match verification {
-        Verification::NotAsked => {
-            (Style::Bad, "not verified: name the root key with --root to check it".to_owned())
-        }
-        Verification::Good(key) => (Style::Good, format!("verified: signed by root key {key}")),
-        Verification::Bad(reason) => {
-            (Style::Bad, format!("not verified: {} ({})", reason.message, reason.code))
-        }
-    };
+    let (style, line) = verified(verification);
     out.line(Text::of(style, line))?;
     out.line("")?;
     for name in ["task", "principal", "agent", "intent"] {
@@ -41,17 +33,34 @@ pub(super) fn head(
         None => format!("{} used", summary.hops),
     };
     out.field(0, "hops", &hops)?;
-    let sealed = match token.is_sealed() {
+    out.field(0, "sealed", sealed(token, summary))?;
+    let (count, bytes) = (token.blocks().len(), token.as_bytes().len());
+    let blocks = if count == 1 { "block" } else { "blocks" };
+    out.field(0, "size", &format!("{bytes} bytes, {count} {blocks}"))
+}
+
+/// Whether the signatures hold, in a sentence.
+pub(super) fn verified(verification: &Verification) -> (Style, String) {
+    match verification {
+        Verification::NotAsked => {
+            (Style::Bad, "not verified: name the root key with --root to check it".to_owned())
+        }
+        Verification::Good(key) => (Style::Good, format!("verified: signed by root key {key}")),
+        Verification::Bad(reason) => {
+            (Style::Bad, format!("not verified: {} ({})", reason.message, reason.code))
+        }
+    }
+}
+
+/// Whether the token is sealed, in a sentence.
+pub(super) fn sealed(token: &UnverifiedToken, summary: &Summary) -> &'static str {
+    match token.is_sealed() {
         true => "yes: it can be used, and not narrowed further",
         false if summary.chain.current().is_some() => {
             "no: it can be narrowed, and its holder can hand it on"
         }
         false => "no: whoever holds it can narrow it and hand it on",
-    };
-    out.field(0, "sealed", sealed)?;
-    let (count, bytes) = (token.blocks().len(), token.as_bytes().len());
-    let blocks = if count == 1 { "block" } else { "blocks" };
-    out.field(0, "size", &format!("{bytes} bytes, {count} {blocks}"))
+    }
 }
 
 fn ends(expires: Option<Timestamp>, now: Timestamp) -> String {
@@ -130,7 +139,7 @@ pub(super) fn block(view: &BlockView, out: &mut Output) -> anyhow::Result<()> {
 }
 
 impl BlockView {
-    fn asks_nothing(&self) -> bool {
+    pub(super) fn asks_nothing(&self) -> bool {
         let lists = [self.facts.len(), self.rules.len(), self.checks.len(), self.leaves.len()];
         let frames = [self.expires.is_some(), self.audience.is_some(), self.depth.is_some()];
         self.grants.is_empty() && lists.iter().all(|len| *len == 0) && !frames.contains(&true)
