@@ -1,7 +1,8 @@
 //! Step 2, attenuate: append checks to a token, offline; nothing can be added to what it permits.
 //!
 //! Needs neither the root key nor the authority, only an unsealed token. To hand a bound token on
-//! also needs the key of its holder, see [`delegate`].
+//! also needs the key of its holder, see [`delegate`]. The result shares what was read of the token
+//! given, and only the new block is read.
 
 mod call;
 mod delegate;
