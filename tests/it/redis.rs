@@ -149,15 +149,9 @@ async fn until_connected(gateway: &Gateway) {
 #[tokio::test]
 async fn a_replica_that_took_over_is_a_new_memory() {
     let Some(server) = Server::start(&[]) else { return };
+    let replica = replica_of(&server).await;
     let gateways = two_gateways(&server).await;
-    let replica = Server::start(&["--replicaof", "127.0.0.1", &server.port()]).unwrap();
-    for _ in 0..1000 {
-        if replica.info("master_sync_in_progress") == 0 && replica.ask("DBSIZE") != "0" {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert_eq!(replica.ask("EXISTS hardtack:memory"), "1");
+    until(&replica, |replica| replica.ask("EXISTS hardtack:memory") == "1").await;
     let there = gateway_of(replays(&replica, patient()));
     assert_eq!(there.code(call(&proof(1))).await, UNAVAILABLE);
     assert_eq!(replica.ask("REPLICAOF NO ONE"), "OK");
@@ -168,6 +162,45 @@ async fn a_replica_that_took_over_is_a_new_memory() {
     assert_eq!(there.code(call(&sent)).await, UNAVAILABLE);
     let fresh = proof_at(now().plus_secs(60), &uri(), None, 3);
     assert_eq!(there.code(call(&fresh)).await, "allow");
+}
+
+async fn replica_of(server: &Server) -> Server {
+    let replica = Server::start(&["--replicaof", "127.0.0.1", &server.port()]).unwrap();
+    until(&replica, |replica| replica.ask("INFO").contains("master_link_status:up")).await;
+    replica
+}
+
+/// Waits until it is so.
+async fn until(server: &Server, is_so: impl Fn(&Server) -> bool) {
+    for _ in 0..1000 {
+        if is_so(server) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it does not become so");
+}
+
+/// The same process and the same connection, with what another server had meanwhile.
+#[tokio::test]
+async fn a_server_that_was_a_replica_for_a_while_is_a_new_memory() {
+    let Some(server) = Server::start(&[]) else { return };
+    let other = replica_of(&server).await;
+    let [gateway, _] = two_gateways(&server).await;
+    until(&other, |other| other.ask("EXISTS hardtack:memory") == "1").await;
+    assert_eq!(other.ask("REPLICAOF NO ONE"), "OK");
+    let sent = proof(1);
+    assert_eq!(gateway.code(call(&sent)).await, "allow");
+    assert_eq!(server.ask(&format!("REPLICAOF 127.0.0.1 {}", other.port())), "OK");
+    until(&server, |server| server.ask("DBSIZE") == "1").await;
+    assert_eq!(server.ask("REPLICAOF NO ONE"), "OK");
+    for (secs, seed) in [(0, 2), (11, 3)] {
+        gateway.clock.set(now().plus_secs(secs));
+        assert_eq!(gateway.code(call(&sent)).await, UNAVAILABLE);
+        let fresh = proof_at(now().plus_secs(secs), &uri(), None, seed);
+        let expected = if secs == 0 { UNAVAILABLE } else { "allow" };
+        assert_eq!(gateway.code(call(&fresh)).await, expected);
+    }
 }
 
 #[tokio::test]

@@ -99,7 +99,8 @@ impl Server {
 
 fn run(port: u16, dir: &std::path::Path, options: &[String]) -> Child {
     Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+        .args(["--repl-diskless-sync-delay", "0", "--dir"])
         .arg(dir)
         .args(options)
         .stdout(Stdio::null())

@@ -14,12 +14,12 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long after a failure no connection is opened.
 const REST: Duration = Duration::from_millis(100);
 
-/// A connection, and the process at its other end.
+/// A connection to a server that does not evict.
 #[derive(Clone)]
 pub(super) struct Link {
     pub(super) connection: MultiplexedConnection,
-    /// The server's `run_id`; no other link has the same allocation.
-    pub(super) server: Arc<str>,
+    /// No other link has the same allocation.
+    identity: Arc<()>,
 }
 
 /// Why a connection is of no use. No variant holds anything that the server or the address says.
@@ -76,7 +76,7 @@ impl Line {
     /// Gives a connection up, unless there is a newer one.
     pub(super) fn give_up(&self, link: &Link, fault: &Fault) {
         let is_up = |state: &mut State| {
-            let is_it = matches!(state, State::Up(up) if Arc::ptr_eq(&up.server, &link.server));
+            let is_it = matches!(state, State::Up(up) if Arc::ptr_eq(&up.identity, &link.identity));
             if is_it {
                 *state = State::Down;
             }
@@ -106,12 +106,10 @@ impl Line {
             AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let mut connection =
             self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        let info: String = cmd("INFO").query_async(&mut connection).await?;
-        let field = |name| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-        if field("maxmemory_policy:") != Some("noeviction") {
-            return Err(Fault::Evicts);
+        let info: String = cmd("INFO").arg("memory").query_async(&mut connection).await?;
+        match info.lines().any(|line| line.trim() == "maxmemory_policy:noeviction") {
+            true => Ok(Link { connection, identity: Arc::default() }),
+            false => Err(Fault::Evicts),
         }
-        let server = field("run_id:").filter(|id| !id.is_empty()).ok_or(Fault::Answer)?.into();
-        Ok(Link { connection, server })
     }
 }

@@ -5,11 +5,12 @@
 //!
 //! *What a Redis can forget, and what is done about it.* A key that was lost would open a second time.
 //!
-//! - *Restart, failover, flush.* A marker beside the keys says which server process the memory is of
-//!   (its `run_id`) and since when. Where the marker is missing or names another process, the memory
-//!   begins anew at this moment, and proofs that may be older than it are answered with
-//!   [`Spent::Unavailable`]. So the first 10 s of a memory refuse every proof; then those pass that
-//!   were made meanwhile. No persistence and no waiting for replicas is needed.
+//! - *Restart, failover, flush.* A marker beside the keys says of which server the memory is, and since
+//!   when. The server is known by its `master_replid`, which is new at each start, each time that it
+//!   becomes a master, and when its first replica joins it. Where the marker is missing or names another, the memory begins anew at this
+//!   moment, and proofs that may be older than it are answered with [`Spent::Unavailable`]. So the
+//!   first 10 s of a memory refuse every proof; then those pass that were made meanwhile. No
+//!   persistence and no waiting for replicas is needed.
 //! - *Eviction.* A server whose `maxmemory_policy` is not `noeviction` is not used.
 //! - *Clocks.* A key is given so many seconds to live, counted from the gateway's moment, and a minute
 //!   more, so that only a clock of the server that is set forward by more than that forgets early.
@@ -44,19 +45,20 @@ use crate::model::{Timestamp, limits};
 
 /// Takes a key, unless the memory is too young to know it.
 ///
-/// *Shape*: `KEYS` are the marker and the key; `ARGV` the server, the caller's moment, the last moment
-/// of the key, both in milliseconds, how long a memory is young, and the seconds to keep the key. A
-/// memory that begins in the caller's future is one of a clock that was wrong.
+/// *Shape*: `KEYS` are the marker and the key; `ARGV` the caller's moment, the last moment of the key,
+/// both in milliseconds, how long a memory is young, and the seconds to keep the key. A memory that
+/// begins in the caller's future is one of a clock that was wrong.
 const SCRIPT: &str = "\
+local me = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+if not me then return redis.error_reply('no master_replid') end
 local memory = redis.call('HMGET', KEYS[1], 'server', 'since')
-local server, since = memory[1], tonumber(memory[2])
-local now = tonumber(ARGV[2])
-if server ~= ARGV[1] or not since or since > now then
+local server, since, now = memory[1], tonumber(memory[2]), tonumber(ARGV[1])
+if server ~= me or not since or since > now then
   since = now
-  redis.call('HSET', KEYS[1], 'server', ARGV[1], 'since', ARGV[2])
+  redis.call('HSET', KEYS[1], 'server', me, 'since', ARGV[1])
 end
-if tonumber(ARGV[3]) <= since + tonumber(ARGV[4]) then return -1 end
-if redis.call('SET', KEYS[2], '', 'NX', 'EX', ARGV[5]) then return 1 end
+if tonumber(ARGV[2]) <= since + tonumber(ARGV[3]) then return -1 end
+if redis.call('SET', KEYS[2], '', 'NX', 'EX', ARGV[4]) then return 1 end
 return 0";
 
 /// How far the last moment of a key that was lost can lie behind the beginning of the next memory.
@@ -72,7 +74,8 @@ const MARGIN_SECS: u64 = 60;
 pub struct RedisOptions {
     /// What the names of all keys begin with: `hardtack:`. Gateways that share a memory share it.
     pub prefix: String,
-    /// How long a call waits for an answer, the connection included: 200 ms.
+    /// How long a call waits for an answer, the connection included: 200 ms. The guard waits no
+    /// longer than its own time in any case.
     pub timeout: Duration,
     /// How many calls may wait at once: 1024.
     pub waiting_max: usize,
@@ -184,7 +187,6 @@ impl Memory {
             .arg(2)
             .arg(format!("{prefix}memory"))
             .arg(format!("{prefix}proof:{}", URL_SAFE_NO_PAD.encode(key)))
-            .arg(&*link.server)
             .arg(now.millis())
             .arg(until.millis())
             .arg(YOUNG_SECS * 1000)
