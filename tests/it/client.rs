@@ -12,7 +12,7 @@ use axum::routing::{any, get, post};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hardtack::client::{CallError, Caller};
-use hardtack::guard::{Allowed, Guard, Nonces, ToolMap};
+use hardtack::guard::{Allowed, Guard, LocalReplays, Nonces, ToolMap};
 use hardtack::keys::HolderKey;
 use hardtack::model::{Args, JsonProfile, ManualClock};
 use hardtack::present::PresentError;
@@ -67,6 +67,7 @@ async fn api(nonces: Option<Nonces>) -> (String, Arc<MemorySink>) {
         .tools(tools)
         .sink(sink.clone())
         .clock(Arc::new(ManualClock::at(now())))
+        .replays(Arc::new(LocalReplays::of_new_address(100)))
         .revocations(DangerUnrevoked);
     let guard = match nonces {
         Some(nonces) => guard.proof_nonces(nonces),

@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use super::super::text::wrapped;
+use super::super::text::{visible, wrapped};
 
 const WIDTH: usize = 720;
 /// Around the cards.
@@ -181,10 +181,11 @@ fn put(body: &mut String, element: std::fmt::Arguments<'_>) {
     let _ = writeln!(body, "{element}");
 }
 
-/// A text as XML holds it; what XML has no form for becomes a replacement character.
+/// A text as XML holds it, with nothing in it that deceives the eye; what XML has no form for becomes a
+/// replacement character.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
@@ -192,7 +193,6 @@ fn escaped(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
             '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            c if c.is_control() => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
