@@ -137,7 +137,7 @@ pub(super) fn draw(title: &str, cards: &[Card], last: &Card) -> String {
     }
     y += GAP / 2;
     y += frame(&mut body, last, y);
-    let (height, title) = (y + MARGIN, escaped(title));
+    let (height, title) = (y + MARGIN, escaped(&visible(title)));
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
          viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-labelledby=\"t\">\n\
