@@ -176,9 +176,10 @@ impl GuardBuilder {
         Self { public_uri: Some(uri), ..self }
     }
 
-    /// Where proofs that were used are remembered, instead of a [`LocalReplays`] of its own, which
-    /// takes proofs that were issued 5 s after [`GuardBuilder::build`] or later. Gateways that share
-    /// callers and an address need to share it.
+    /// Where proofs that were used are remembered, instead of a [`LocalReplays`] of its own. That one
+    /// takes proofs that were issued more than 5 s after [`GuardBuilder::build`], or that carry one of
+    /// [newly generated](Nonces::generate) nonces: others may have been shown to the process before.
+    /// Gateways that share callers and an address need to share it.
     pub fn replays(self, replays: Arc<dyn Replays>) -> Self {
         Self { replays: Some(replays), ..self }
     }
@@ -211,9 +212,14 @@ impl GuardBuilder {
             roots: self.roots.ok_or(GuardError::Missing("roots"))?,
             policy: self.policy.map_or_else(Policy::standard, Ok)?,
         };
-        let replays = self.replays.unwrap_or_else(|| {
-            Arc::new(LocalReplays::new(limits::PROOFS_KEPT_MAX, self.clock.now()))
-        });
+        // A proof that was shown to an earlier process has none of the nonces of a new key.
+        let is_new = self.nonces.as_ref().is_some_and(Nonces::begins);
+        let kept_max = limits::PROOFS_KEPT_MAX;
+        let own = || match is_new {
+            true => LocalReplays::of_new_address(kept_max),
+            false => LocalReplays::new(kept_max, self.clock.now()),
+        };
+        let replays = self.replays.unwrap_or_else(|| Arc::new(own()));
         let shared = Shared {
             gateway: self.gateway,
             tokens: ArcSwap::from_pointee(TokenCache::new(trust, self.cache_bytes_max)),

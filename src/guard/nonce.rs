@@ -3,6 +3,8 @@
 //! *Source*: RFC 9449, section 8.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,19 +26,28 @@ const LABEL: &[u8] = b"hardtack-nonce-v1\0";
 /// that is hashed has one length and half of the hash is left out, so that it cannot be extended.
 /// Guards behind one address must share the key.
 #[derive(Clone)]
-pub struct Nonces(Zeroizing<[u8; 32]>);
+pub struct Nonces {
+    key: Zeroizing<[u8; 32]>,
+    /// Whether nobody can have been told one of them yet.
+    untold: Arc<AtomicBool>,
+}
 
 impl Nonces {
     /// Nonces under a new key.
     pub fn generate(rng: &mut (impl RngCore + CryptoRng)) -> Self {
         let mut key = Zeroizing::new([0; 32]);
         rng.fill_bytes(key.as_mut_slice());
-        Self(key)
+        Self { key, untold: Arc::new(AtomicBool::new(true)) }
     }
 
     /// Nonces under a key that several guards share.
     pub fn from_key(key: [u8; 32]) -> Self {
-        Self(Zeroizing::new(key))
+        Self { key: Zeroizing::new(key), untold: Arc::default() }
+    }
+
+    /// Whether nobody can have been told one of them before: true once, of a new key.
+    pub(super) fn begins(&self) -> bool {
+        self.untold.swap(false, Ordering::Relaxed)
     }
 
     /// The nonce that is handed out now.
@@ -53,7 +64,7 @@ impl Nonces {
     }
 
     fn of(&self, period: u64) -> String {
-        let hash = Sha256::new().chain_update(*self.0).chain_update(LABEL);
+        let hash = Sha256::new().chain_update(*self.key).chain_update(LABEL);
         let hash = hash.chain_update(period.to_be_bytes()).finalize();
         URL_SAFE_NO_PAD.encode(hash.get(..16).unwrap_or_default())
     }

@@ -258,6 +258,25 @@ async fn a_restart_opens_no_proof_again() {
     }
 }
 
+/// With new nonces a restarted gateway need not wait: no proof of before has one. With the same ones,
+/// known from a key or kept by whoever builds guards, it cannot tell.
+#[tokio::test]
+async fn new_nonces_make_a_restart_safe_at_once() {
+    let start = |nonces: Nonces| gateway_started(now(), |builder| builder.proof_nonces(nonces));
+    let nonces = Nonces::generate(&mut rng(1));
+    let with = |nonces: &Nonces, seed| proof_at(now(), &uri(), Some(&nonces.current(now())), seed);
+    let used = with(&nonces, 1);
+    assert_eq!(start(nonces.clone()).code(call(&used)).await, "allow");
+    assert_eq!(start(nonces.clone()).code(call(&used)).await, "proof-store-unavailable");
+    let known = start(Nonces::from_key([7; 32]));
+    let sent = with(&Nonces::from_key([7; 32]), 2);
+    assert_eq!(known.code(call(&sent)).await, "proof-store-unavailable");
+    let others = Nonces::generate(&mut rng(2));
+    let restarted = start(others.clone());
+    assert_eq!(restarted.code(call(&used)).await, "proof-invalid");
+    assert_eq!(restarted.code(call(&with(&others, 3))).await, "allow");
+}
+
 struct Away;
 
 impl Replays for Away {
