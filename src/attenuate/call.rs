@@ -5,7 +5,7 @@ use rand::{CryptoRng, RngCore};
 
 use super::{AttenuateError, append, block, refused, seal, takes_a_block};
 use crate::model::{Timestamp, Tool};
-use crate::token::{Chain, UnverifiedToken};
+use crate::token::UnverifiedToken;
 use crate::vocabulary::{Datalog, frame};
 
 /// Narrows a bearer token to one call with these arguments until a moment, and seals it: whoever
@@ -24,7 +24,7 @@ pub fn seal_for_call(
     rng: &mut (impl RngCore + CryptoRng),
 ) -> Result<UnverifiedToken, AttenuateError> {
     takes_a_block(token)?;
-    let chain = Chain::of(token).map_err(refused)?;
+    let chain = token.chain().map_err(refused)?;
     if chain.current().is_some() {
         return Err(AttenuateError::Bound);
     }

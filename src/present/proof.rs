@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{META_AUTHORIZATION, META_PROOF};
 use crate::keys::HolderKey;
 use crate::model::{Args, TargetUri, Timestamp, Tool};
-use crate::token::{Chain, UnverifiedToken};
+use crate::token::UnverifiedToken;
 
 /// The one call that a proof is for.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +111,7 @@ pub fn present(
     rng: &mut (impl RngCore + CryptoRng),
 ) -> Result<Presentation, PresentError> {
     let refused = |why: &dyn fmt::Display| PresentError::Refused(why.to_string());
-    let chain = Chain::of(token).map_err(|error| refused(&error))?;
+    let chain = token.chain().map_err(|error| refused(&error))?;
     let current = chain.current().ok_or(PresentError::Bearer)?;
     if current.key != holder.public() {
         return Err(PresentError::NotTheHolder);

@@ -1,8 +1,8 @@
 //! One more block, or a seal, at the end of a token.
 //!
 //! The bytes up to the last block stay as they are, and what was read of them is not read again.
-//! What is put there is read like any other block: no token comes from here that would be refused
-//! when it is read.
+//! What is put there is read like any other block, and the chain of holders goes on: no token comes
+//! from here that would be refused when it is read.
 //!
 //! *Source*: Biscuit specification, "Appending", "Third-party blocks", "Sealing".
 
@@ -27,13 +27,14 @@ impl UnverifiedToken {
     /// looked at.
     ///
     /// *Errors*: [`TokenError`] where the token is sealed or its own key does not fit it, or the
-    /// result is beyond a limit or malformed.
+    /// result is beyond a limit, malformed, or makes no chain.
     pub(crate) fn append(
         &self,
         block: &Block,
         third_party: Option<&HolderKey>,
         next: &Secret,
     ) -> Result<Self, TokenError> {
+        let chain = self.chain()?;
         let (key, last) = self.own_key()?;
         let mut symbols = match third_party {
             // It knows no other block's table.
@@ -64,7 +65,9 @@ impl UnverifiedToken {
         let mut out = self.up_to(last, message.len());
         signed_block(&mut out, &signed, &key.sign(&payload), external.as_ref());
         proof(&mut out, 1, next.to_bytes().as_slice());
-        self.read_again(out)
+        let appended = self.read_after(out)?;
+        let chain = chain.of_like(&appended, self.blocks().len())?;
+        Ok(Self { chain: Ok(chain).into(), ..appended })
     }
 
     /// The token sealed, or as it is where it is sealed already: nothing can be appended.
@@ -79,7 +82,7 @@ impl UnverifiedToken {
         Signed::of(&self.envelope, last, None).seal(&last.signature, &mut payload);
         let mut out = self.up_to(last, 0);
         proof(&mut out, 2, &key.sign(&payload));
-        self.read_again(out)
+        Ok(Self { chain: self.chain.clone(), ..self.read_after(out)? })
     }
 
     /// The private key that the token ends with, and the block that names its public half.
@@ -101,7 +104,7 @@ impl UnverifiedToken {
         Writer::after(bytes)
     }
 
-    fn read_again(&self, out: Writer) -> Result<Self, TokenError> {
+    fn read_after(&self, out: Writer) -> Result<Self, TokenError> {
         Self::read_like(Envelope::from_bytes(out.into_bytes())?, self)
     }
 }

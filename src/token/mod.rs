@@ -22,7 +22,7 @@ mod wire;
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
@@ -47,6 +47,8 @@ pub struct UnverifiedToken {
     envelope: Envelope,
     blocks: Blocks,
     revocation_ids: Vec<RevocationId>,
+    /// Who holds it, once that was asked or is known from its parent.
+    chain: OnceLock<Result<Chain, ChainError>>,
 }
 
 /// Why bytes are no acceptable token.
@@ -68,6 +70,12 @@ impl TokenError {
 
     fn malformed(message: impl Into<String>) -> Self {
         Self::new(Code::TokenMalformed, message)
+    }
+}
+
+impl From<ChainError> for TokenError {
+    fn from(error: ChainError) -> Self {
+        Self::malformed(error.to_string())
     }
 }
 
@@ -114,7 +122,7 @@ impl UnverifiedToken {
         }
         regex::bounded(&blocks.list)?;
         let revocation_ids = envelope.revocation_ids().collect();
-        Ok(Self { envelope, blocks, revocation_ids })
+        Ok(Self { envelope, blocks, revocation_ids, chain: OnceLock::new() })
     }
 
     /// The outer message.
@@ -145,6 +153,13 @@ impl UnverifiedToken {
     /// The blocks, block 0 first.
     pub fn blocks(&self) -> &[Arc<Block>] {
         &self.blocks.list
+    }
+
+    /// Who holds the token by what its blocks say, as [`Chain::of`] finds it; worked out once.
+    ///
+    /// *Errors*: as [`Chain::of`].
+    pub fn chain(&self) -> Result<&Chain, ChainError> {
+        self.chain.get_or_init(|| Chain::of(self)).as_ref().map_err(|error| *error)
     }
 
     /// One revocation identifier a block.

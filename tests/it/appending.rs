@@ -107,6 +107,7 @@ fn same(
             prop_assert_eq!(ours.as_bytes(), &theirs);
             prop_assert_eq!(ours.blocks(), read.blocks());
             prop_assert_eq!(ours.revocation_ids(), read.revocation_ids());
+            prop_assert_eq!(ours.chain(), read.chain());
             let biscuit = Biscuit::from(&theirs, root_key());
             prop_assert!(biscuit.is_ok(), "{:?}", biscuit.err());
             Ok(Some(ours))

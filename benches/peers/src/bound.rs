@@ -2,6 +2,10 @@
 //!
 //! A *bound* call is a warm one with its proof: header and claims read, the holder's signature, the
 //! claims held against the call, and the proof's identifier spent in the gateway's own memory.
+//!
+//! *Delegate* begins with a token that was read before, and whose holders are known: the first time, a
+//! token that came as text costs that reading and one walk of its chain more. The grants that it is
+//! narrowed to are read from their JSON each time.
 
 use std::task::{Context, Poll, Waker};
 

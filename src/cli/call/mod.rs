@@ -15,7 +15,7 @@ use crate::config::{SystemClock, keyfile};
 use crate::keys::HolderKey;
 use crate::model::{self, Clock, JsonProfile, TargetUri, Tool, limits};
 use crate::present::{META_AUTHORIZATION, META_PROOF, ProofCall, present, to_authorization};
-use crate::token::{Chain, UnverifiedToken};
+use crate::token::UnverifiedToken;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
@@ -90,7 +90,7 @@ impl Args {
         }
         let args = self.arguments()?;
         let token = input::token(&self.token)?;
-        let is_bound = Chain::of(&token)?.current().is_some();
+        let is_bound = token.chain()?.current().is_some();
         let key = match (&self.key, is_bound) {
             (Some(path), true) => Some(keyfile::read(path)?),
             (None, true) => {

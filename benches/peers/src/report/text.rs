@@ -21,7 +21,8 @@ pub fn text(report: &Report) -> String {
     let (one, two) = (thousands(throughput.one), thousands(throughput.two));
     let _ = writeln!(out, "\nWarm decisions, depth 3: {one} on one thread, {two} on two");
     let HopBytes { ours, tenuo } = report.hop_bytes;
-    let _ = writeln!(out, "\nText of one more bound hop: Hardtack {ours:.0} bytes, tenuo {tenuo:.0}");
+    let _ =
+        writeln!(out, "\nText of one more bound hop: Hardtack {ours:.0} bytes, tenuo {tenuo:.0}");
     out += "\nAllocations of one decision, depth 3\n";
     for one in &report.allocations {
         let _ = writeln!(out, "  {:<28}{:>6}  {:>8} bytes", one.name, one.count, one.bytes);
