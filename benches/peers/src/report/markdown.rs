@@ -31,7 +31,7 @@ fn section(report: &Report) -> String {
         machine::versions(),
     );
     out += &table(report, |time| time.median);
-    out += "\n| ratio of medians | measured | bar | |\n| --- | --- | --- | --- |\n";
+    out += "\n| medians compared | measured | bar | |\n| --- | --- | --- | --- |\n";
     for bar in bars::bars(report) {
         let (ratio, bound) = (bar.ratio(), bar.bound());
         let _ = writeln!(out, "| {} | {ratio} | {bound} | {} |", bar.what, bar.verdict());

@@ -44,7 +44,7 @@ fn table(report: &Report, pick: fn(Time) -> f64) -> String {
 }
 
 fn verdicts(report: &Report) -> String {
-    let mut out = "\nRatios of medians\n".to_owned();
+    let mut out = "\nMedians compared\n".to_owned();
     for bar in bars::bars(report) {
         let (ratio, bound) = (bar.ratio(), bar.bound());
         let _ = writeln!(out, "  {:<54}{ratio:>9}{bound:>10}  {}", bar.what, bar.verdict());
