@@ -147,6 +147,9 @@ fn print(line: &Line, out: &mut Output) -> anyhow::Result<()> {
     if !names.is_empty() {
         fields.push(("chain", names.join(" > ")));
     }
+    let took = record.chain.iter().filter(|step| !step.took_away.is_empty());
+    fields
+        .extend(took.map(|step| ("took", format!("{}: {}", hop(step), step.took_away.join("; ")))));
     fields.extend(record.decision.reasons().iter().map(|reason| ("reason", reason.to_string())));
     fields.iter().try_for_each(|(name, value)| out.field(2, name, value))
 }

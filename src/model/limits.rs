@@ -85,6 +85,12 @@ pub const EXPLAINED_MAX: usize = 2;
 /// What a byte of text counts for that is looked at to explain a refusal: it takes some 5 ns. The
 /// caller chose the arguments, and a holder the grants that they are held against.
 pub const EXPLAINED_BYTE_WORK: usize = 24;
+/// Checks that a record tells of each hop.
+pub const TAKEN_MAX: usize = 8;
+/// Longest text that a record has for one check, in characters.
+pub const TAKEN_CHARS_MAX: usize = 300;
+/// Work that telling what all hops took away may take, beside a decision's own.
+pub const TAKEN_WORK_MAX: usize = 200_000;
 /// Work that compiling one regular expression may take to be part of an explanation.
 pub const EXPLAINED_REGEX_WORK: usize = 8 * 1024;
 

@@ -1,14 +1,13 @@
 use std::sync::Arc;
 
 use biscuit_auth::builder::Term;
-use serde::{Deserialize, Serialize};
 
 use super::possession::Possession;
 use super::revocation::RevocationView;
 use super::{signatures, vocabulary};
 use crate::keys::{KeyId, TrustedRoot, TrustedRoots, VerifyingKey};
 use crate::model::{Block, Code, Key16, Reason, Request, RevocationId, Timestamp};
-use crate::token::{Chain, Envelope, Holder, UnverifiedToken};
+use crate::token::{Chain, Envelope, UnverifiedToken};
 use crate::vocabulary::Bearing;
 use crate::vocabulary::frame::{self, Frame};
 
@@ -26,27 +25,6 @@ pub struct Authentic {
     last_key: VerifyingKey,
     keys: Vec<(Key16, Option<usize>)>,
     expires: Option<Timestamp>,
-}
-
-/// One step of a delegation chain.
-///
-/// *Shape*: a bound token has one for block 0 and one for each time it was handed on, a bearer
-/// token one for each block. Its place among them, from 0, is the depth of the step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hop {
-    /// The block that made the step; 0 is the authority's.
-    pub block: usize,
-    /// What the step is called: the agent for block 0, where it says; then what each holder called
-    /// the next one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The thumbprint of the key that holds the token from here on, for a bound token.
-    ///
-    /// *Source*: RFC 7638.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    /// The block's revocation identifier, shortened.
-    pub revocation_id: String,
 }
 
 /// A token that may be used now, as far as authenticity and revocation go.
@@ -271,26 +249,6 @@ impl Authentic {
     /// When the token ends, where a block says so in the vocabulary's own way.
     pub fn expires(&self) -> Option<Timestamp> {
         self.expires
-    }
-
-    /// The steps from the authority to whoever holds the token.
-    pub fn chain(&self) -> Vec<Hop> {
-        let hop = |(block, id): (usize, &RevocationId), holder: Option<&Holder>| Hop {
-            block,
-            name: match block {
-                0 => self.token.authority_text("agent").map(str::to_owned),
-                _ => holder.and_then(|holder| holder.name.clone()),
-            },
-            key: holder.map(|holder| holder.thumbprint.clone()),
-            revocation_id: id.short(),
-        };
-        let blocks = self.revocation_ids().iter().enumerate();
-        let holders = self.holders.holders();
-        if holders.is_empty() {
-            return blocks.map(|block| hop(block, None)).collect();
-        }
-        let held = |block| holders.iter().find(|holder| holder.block == block);
-        blocks.filter_map(|block| Some(hop(block, Some(held(block.0)?)))).collect()
     }
 
     /// What the token adds to a request's facts: the hops, and the final holder's key.

@@ -10,6 +10,7 @@
 //! [`check_key`] checks a proof with no token: whoever asks the authority has the key.
 
 mod authentic;
+mod hops;
 mod jws;
 mod key_proof;
 mod possession;
@@ -18,7 +19,8 @@ mod revocation;
 mod signatures;
 mod vocabulary;
 
-pub use authentic::{Authentic, Hop, Verified, authenticate, authenticate_like};
+pub use authentic::{Authentic, Verified, authenticate, authenticate_like};
+pub use hops::Hop;
 pub use key_proof::{KeyProof, KeyTarget, check_key};
 pub use possession::{Possession, Unspent};
 pub use proof::{HolderProof, ProofFault, ProofTarget, check_holder, check_proof};

@@ -86,6 +86,48 @@ fn a_chain_names_its_holders_and_only_they_are_hops() {
     assert_eq!(code(&judge_held(&token, &holder(2), &get_account(7))), "allow");
 }
 
+/// What a record tells of each hop: what was taken away since the one before, in so many words.
+#[test]
+fn a_chain_tells_what_each_hop_took_away() {
+    let grant = r#"{"tool":"crm/get_account","args":{"id":{"max":9}}}"#;
+    let to = |token: &UnverifiedToken, from, to: u64, narrowing: &Narrowing| {
+        let (name, next) = (format!("agent:{to}"), holder(to).public());
+        delegate(token, &holder(from), &next, &name, narrowing, &mut rng(to)).unwrap()
+    };
+    let ends = now().plus_secs(300);
+    let narrowing = Narrowing {
+        grants: grants(&format!("[{grant}]")),
+        expires: Some(ends),
+        ..Narrowing::default()
+    };
+    let first = to(&bound(), 0, 1, &narrowing);
+    let audience = Some(["gw".to_owned()].into());
+    let narrowed =
+        attenuate(&first, &Narrowing { audience, ..Narrowing::default() }, &mut rng(9)).unwrap();
+    let second = to(&narrowed, 1, 2, &Narrowing::default());
+    let long = "x".repeat(400);
+    let last = first_party(&second, &format!("check if 1 < 2; check if \"{long}\" == \"{long}\";"));
+    let chain = authentic(&last).chain();
+    let told = |hop: usize| chain[hop].took_away.join(" | ");
+    assert_eq!(
+        chain.iter().map(|hop| (hop.depth, hop.block)).collect::<Vec<_>>(),
+        [(0, 0), (1, 1), (2, 3)]
+    );
+    assert_eq!(told(0), "");
+    assert_eq!(told(1), format!("leaves only {} | ends {ends}", narrowing.grants[0]));
+    let texts = &chain[2].took_away;
+    assert_eq!(texts[..2], ["only at gw", "check if 1 < 2"]);
+    assert_eq!((texts.len(), texts[2].chars().count()), (3, 301));
+    // Of many checks, some are told; of one that is dear to read, only that it is there.
+    let many = first_party(&first, &"check if 1 < 2; ".repeat(30));
+    let texts = authentic(&many).chain()[1].took_away.clone();
+    assert_eq!((texts.len(), texts[8].as_str()), (9, "and 24 checks more"));
+    let dear =
+        format!("check if {};", [r#"arg("id", $i), $i.matches("(?:[a-z]){9}")"#; 8].join(" or "));
+    let texts = authentic(&first_party(&second, &dear)).chain()[2].took_away.clone();
+    assert_eq!(texts[1], "a check of 8 queries");
+}
+
 #[test]
 fn a_bearer_token_is_as_it_was() {
     let token = narrowed(&token(GRANT), GRANT);
