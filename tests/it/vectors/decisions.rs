@@ -31,7 +31,10 @@ fn tokens_and_requests_get_the_same_decisions() {
     let entries: Vec<Value> = cases().iter().map(Case::entry).collect();
     let count = |wanted: &str| entries.iter().filter(|entry| entry["decision"] == wanted).count();
     assert!(count("allow") >= 20 && count("deny") >= 30, "{} {}", count("allow"), count("deny"));
-    held("decisions.json", &file(&[("root", json!(root().public())), ("decisions", json!(entries))]));
+    held(
+        "decisions.json",
+        &file(&[("root", json!(root().public())), ("decisions", json!(entries))]),
+    );
 }
 
 impl Case {
@@ -83,7 +86,8 @@ impl Case {
                 let proof = signed(&header(name), &claims, &holder(name));
                 let token_digest = digest(&self.token);
                 let (uri, nonces) = (uri(), []);
-                let target = ProofTarget { token_digest, method: "POST", uri: &uri, nonces: &nonces };
+                let target =
+                    ProofTarget { token_digest, method: "POST", uri: &uri, nonces: &nonces };
                 let unspent = check_proof(Some(&proof), authentic, &target, &self.request)?;
                 Some(unspent.danger_unrecorded())
             }
@@ -113,7 +117,11 @@ fn cases() -> Vec<Case> {
                 ("above", "stripe/refund", r#"{"amount": 12.500001, "currency": "usd"}"#),
                 ("a text for a number", "stripe/refund", r#"{"amount": "12", "currency": "usd"}"#),
                 ("another currency", "stripe/refund", r#"{"amount": 1, "currency": "eur"}"#),
-                ("another argument", "stripe/refund", r#"{"amount": 1, "currency": "usd", "note": "x"}"#),
+                (
+                    "another argument",
+                    "stripe/refund",
+                    r#"{"amount": 1, "currency": "usd", "note": "x"}"#,
+                ),
                 ("nested", "crm/get", r#"{"filter": {"id": "c\"\\é7"}}"#),
                 ("nested, left out", "crm/list", "{}"),
                 ("nested, another", "crm/get", r#"{"filter": {"id": "c7"}}"#),
@@ -196,7 +204,8 @@ fn constraints(cases: &mut Vec<Case>) {
 fn narrowings(cases: &mut Vec<Case>) {
     let token = narrowed(&start(None), NARROWED);
     let twice = narrowed(&token, r#"[{"tool": "crm/*"}]"#);
-    for (token, what) in [(&token, "narrowed"), (&seal(&twice).unwrap(), "narrowed twice, sealed")] {
+    for (token, what) in [(&token, "narrowed"), (&seal(&twice).unwrap(), "narrowed twice, sealed")]
+    {
         for (tool, args) in [
             ("stripe/refund", r#"{"amount": 12, "currency": "usd"}"#),
             ("stripe/refund", r#"{"amount": 13, "currency": "usd"}"#),
@@ -288,7 +297,11 @@ fn chains(cases: &mut Vec<Case>) {
         ("handed back", "python", delegation("rust")),
         ("handed on twice in a block", "python", delegation("other") + &delegation("typescript")),
     ] {
-        cases.push(Case::new(what, signed_by(&two, &holder(by), &datalog).to_text(), in_reach.clone()));
+        cases.push(Case::new(
+            what,
+            signed_by(&two, &holder(by), &datalog).to_text(),
+            in_reach.clone(),
+        ));
     }
     for (what, token) in [("unsigned", &two), ("of a bearer token", &start(None))] {
         let token = crate::support::appended(token, &delegation("other"));

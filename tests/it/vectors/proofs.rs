@@ -204,8 +204,14 @@ fn encodings(cases: &mut Vec<Case>) {
         ("signed by another", of_text(&header, &claims, &holder("other"))),
         ("spaces in the JSON", of_text(&header, &claims.replace(':', " : "), &key)),
         ("a claim twice", of_text(&header, &claims.replacen('{', "{\"jti\":\"0\",", 1), &key)),
-        ("a claim twice, escaped", of_text(&header, &claims.replacen('{', "{\"\\u006ati\":\"0\",", 1), &key)),
-        ("a name twice inside", of_text(&header, &claims.replacen('{', "{\"a\":[{\"b\":1,\"b\":1}],", 1), &key)),
+        (
+            "a claim twice, escaped",
+            of_text(&header, &claims.replacen('{', "{\"\\u006ati\":\"0\",", 1), &key),
+        ),
+        (
+            "a name twice inside",
+            of_text(&header, &claims.replacen('{', "{\"a\":[{\"b\":1,\"b\":1}],", 1), &key),
+        ),
         ("a header twice", of_text(&header.replacen('{', "{\"alg\":\"EdDSA\",", 1), &claims, &key)),
         ("claims that are no object", of_text(&header, "[]", &key)),
         ("a header that is no object", of_text("7", &claims, &key)),
@@ -332,6 +338,9 @@ fn arguments(cases: &mut Vec<Case>) {
     ] {
         let request = Request { time: now(), ..request(TOOL, args) };
         let proof = signed(&header("rust"), &claims(&token("held"), &request), &holder("rust"));
-        cases.push(Case { args: args.to_owned(), ..case(&format!("canonical {args}"), Some(proof)) });
+        cases.push(Case {
+            args: args.to_owned(),
+            ..case(&format!("canonical {args}"), Some(proof))
+        });
     }
 }

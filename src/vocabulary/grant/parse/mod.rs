@@ -378,7 +378,10 @@ mod tests {
             (r#"[{"tool": "s/t", "args": {"x": {"each": {}}}}]"#, "asks nothing of an element"),
             (r#"[{"tool": "s/t", "args": {"": {"max": 1}}}]"#, "path is empty"),
             (r#"[{"tool": "s/t", "tool": "s/u"}]"#, "twice"),
-            (r#"[{"tool": "s/t", "args": {"a*b": {"max": 1}, "a~2b": {"any": true}}}]"#, "spelling"),
+            (
+                r#"[{"tool": "s/t", "args": {"a*b": {"max": 1}, "a~2b": {"any": true}}}]"#,
+                "spelling",
+            ),
             ("[]", "is empty"),
             ("7", "not an array of grants"),
         ];
