@@ -1,5 +1,7 @@
 //! Who calls: a client, by its key.
 
+use std::fmt;
+
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -35,6 +37,13 @@ impl Caller {
     /// Whether the task is the caller's business: its own, or the caller administers.
     pub(super) fn may_see(&self, task: &TaskRecord) -> bool {
         self.0.is_admin || self.0.id == task.client
+    }
+}
+
+/// What the log calls the client.
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "client:{}", self.0.id)
     }
 }
 

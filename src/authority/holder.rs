@@ -63,3 +63,8 @@ impl FromRequestParts<AppState> for Signed {
         Ok(Self { method: method.clone(), uri: uri.clone(), headers: headers.clone() })
     }
 }
+
+/// What the log calls whoever has a key.
+pub(super) fn by_holder(proof: &KeyProof) -> String {
+    format!("holder:{}", proof.key().thumbprint())
+}

@@ -15,7 +15,7 @@ use axum::http::HeaderMap;
 
 use super::body::Fields;
 use super::caller::Caller;
-use super::holder::Signed;
+use super::holder::{Signed, by_holder};
 use super::problem::Refusal;
 use super::{AppState, Authority};
 use crate::mint::is_plain_text;
@@ -48,21 +48,23 @@ pub(super) async fn revoke(
         return Err(Refusal::Invalid(why));
     }
     let now = authority.now();
-    let revocation = match subject {
+    let (revocation, by) = match subject {
         Subject::Token(token) => {
             let is_sealed = token.is_sealed();
             let token = authenticate(*token, &authority.roots)?;
-            may_revoke(&token, is_sealed, &signed, body, &authority)?;
-            of_token(&token, now)?
+            let by = revoker(&token, is_sealed, &signed, body, &authority)?;
+            (of_token(&token, now)?, by)
         }
         Subject::Task(id) => {
-            of_task(&id, &Caller::find(&authority, &headers).await?, &authority, now).await?
+            let caller = Caller::find(&authority, &headers).await?;
+            (of_task(&id, &caller, &authority, now).await?, Some(caller.to_string()))
         }
         Subject::Block(id) => {
-            of_block(&id, &Caller::find(&authority, &headers).await?, &authority, now).await?
+            let caller = Caller::find(&authority, &headers).await?;
+            (of_block(&id, &caller, &authority, now).await?, Some(caller.to_string()))
         }
     };
-    match authority.store.revoke(NewRevocation { reason, ..revocation }).await? {
+    match authority.store.revoke(NewRevocation { reason, by, ..revocation }).await? {
         Revoked::Entry(entry) => Ok(Json(entry)),
         Revoked::TooMany => Err(Refusal::TooManyRevocations),
     }
@@ -110,6 +112,7 @@ async fn of_block(
             // Nobody here knows whose block it is, and no token lives longer.
             not_after: now.plus_secs(limits::TOKEN_TTL_SECS_MAX),
             reason: None,
+            by: None,
             task: None,
             ends_task: false,
             at: now,
@@ -130,6 +133,7 @@ fn whole_task(
         key16,
         not_after: task.expires,
         reason: None,
+        by: None,
         task: Some(task.id.clone()),
         ends_task: true,
         at,
@@ -148,6 +152,7 @@ fn of_token(token: &Authentic, now: Timestamp) -> Result<NewRevocation, Refusal>
         key16: last.key16(),
         not_after: token.expires().unwrap_or(at_most),
         reason: None,
+        by: None,
         // A token that names no task is counted under its authority block.
         task: Some(token.task().map_or_else(|| first.key16().to_string(), str::to_owned)),
         ends_task: token.blocks().len() == 1,
@@ -155,25 +160,25 @@ fn of_token(token: &Authentic, now: Timestamp) -> Result<NewRevocation, Refusal>
     })
 }
 
-/// Whether the caller may revoke the last block of a genuine token. That the proof of an unsealed one
-/// fits its last block is among the signatures that were checked.
-fn may_revoke(
+/// Who revokes the last block of a genuine token, where that is a known holder. That the proof of an
+/// unsealed token fits its last block is among the signatures that were checked.
+fn revoker(
     token: &Authentic,
     is_sealed: bool,
     signed: &Signed,
     body: [u8; 32],
     authority: &Authority,
-) -> Result<(), Refusal> {
+) -> Result<Option<String>, Refusal> {
     if token.holder().is_none() {
         let why = "the token is sealed: only whoever holds it unsealed may revoke it";
-        return if is_sealed { Err(Refusal::Invalid(why.to_owned())) } else { Ok(()) };
+        return if is_sealed { Err(Refusal::Invalid(why.to_owned())) } else { Ok(None) };
     }
     let Some(proof) = signed.by(authority, body)? else {
         let why = "the token is bound: its revocation takes a proof of a holder's key in `DPoP`";
         return Err(Refusal::NoProof(why));
     };
     match token.holders().holds_or_held(&proof.key()) {
-        true => Ok(()),
+        true => Ok(Some(by_holder(&proof))),
         false => Err(Refusal::NotHolder("the proof is by a key that never held the token")),
     }
 }

@@ -11,7 +11,7 @@ use axum::http::header::AUTHORIZATION;
 use super::AppState;
 use super::body::NoBody;
 use super::caller::Caller;
-use super::holder::Signed;
+use super::holder::{Signed, by_holder};
 use super::problem::Refusal;
 use super::view::TaskView;
 
@@ -25,19 +25,19 @@ pub(super) async fn complete(
     let none = Refusal::NotFound("task");
     let is_client = headers.contains_key(AUTHORIZATION);
     let holder = if is_client { None } else { signed.by(&authority, body)? };
-    let task = match holder {
+    let (task, by) = match holder {
         Some(proof) => {
             let task = authority.store.task(&id).await?;
-            task.filter(|task| task.holder == Some(proof.key()))
+            (task.filter(|task| task.holder == Some(proof.key())), by_holder(&proof))
         }
         None => {
             let caller = Caller::find(&authority, &headers).await?;
             let task = authority.store.task(&id).await?;
-            task.filter(|task| caller.may_see(task))
+            (task.filter(|task| caller.may_see(task)), caller.to_string())
         }
     };
     task.ok_or(none.clone())?;
     let now = authority.now();
-    let task = authority.store.complete_task(id, now).await?.ok_or(none)?;
+    let task = authority.store.complete_task(id, by, now).await?.ok_or(none)?;
     TaskView::new(task, now).map(Json)
 }

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Bytes, Malformed};
 use crate::model::{Key16, Timestamp, is_plain_text};
+use crate::verify::RevocationKind;
 
 /// What goes before the hash of an empty log, and before each further one.
 const START_LABEL: &[u8] = b"hardtack-log-v1\0";
@@ -40,13 +41,23 @@ pub struct Entry {
 
 /// The hash over a log up to some place.
 ///
-/// *Shape*: SHA-256; 64 hexadecimal characters as text. That of an empty log is made of its issuer and
-/// epoch, each further one of the one before and the entry.
+/// *Shape*: SHA-256; 64 hexadecimal characters as text. That of an empty log is made of its epoch,
+/// each further one of the one before and the entry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LogHash(pub [u8; 32]);
 
 impl Subject {
+    /// The subject of a kind and a key.
+    pub fn of(kind: RevocationKind, key: Key16) -> Self {
+        match kind {
+            RevocationKind::Block => Self::Block(key),
+            RevocationKind::Task => Self::Task(key),
+            RevocationKind::Agent => Self::Agent(key),
+            RevocationKind::Root => Self::Root(key),
+        }
+    }
+
     /// The word for the kind.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -167,10 +178,10 @@ impl Entry {
 }
 
 impl LogHash {
-    /// The hash of the empty log of an authority. A log that lost entries begins a new epoch.
-    pub fn start(issuer: &str, epoch: u64) -> Self {
+    /// The hash of an empty log. A log that lost entries begins a new epoch.
+    pub fn start(epoch: u64) -> Self {
         let hash = Sha256::new().chain_update(START_LABEL).chain_update(epoch.to_be_bytes());
-        Self(hash.chain_update(issuer).finalize().into())
+        Self(hash.finalize().into())
     }
 
     /// The hash after one more entry.

@@ -23,6 +23,7 @@ pub(super) async fn check_all<S: Store, F: Future<Output = S>>(empty: impl Fn() 
     a_proof_makes_one_task(&empty().await).await;
     completing_revokes_once(&empty().await).await;
     the_log_counts_without_gaps(&empty().await).await;
+    the_log_has_one_hash_at_every_place(&empty().await).await;
     the_log_keeps_the_later_end(&empty().await).await;
     entries_of_one_task_are_bounded(&empty().await).await;
     a_bad_write_harms_no_other(&empty().await).await;
@@ -84,6 +85,7 @@ fn block(number: u64, not_after: Timestamp) -> NewRevocation {
         key16: Key16::of(&number.to_be_bytes()),
         not_after,
         reason: Some("lost".to_owned()),
+        by: None,
         task: None,
         ends_task: false,
         at: at(0),
@@ -162,7 +164,7 @@ async fn tasks_are_listed_in_pages_newest_first(store: &impl Store) {
     assert_eq!(list(None, None, 0, 4).await, [vec![6, 5, 4, 3], vec![2, 1]]);
     assert_eq!(list(None, None, 0, 3).await, [vec![6, 5, 4], vec![3, 2, 1]]);
     assert_eq!(list(Some(&one), None, 0, 2).await, [vec![5, 3], vec![1]]);
-    store.complete_task(new_task(&one, 5).id, at(7)).await.unwrap();
+    store.complete_task(new_task(&one, 5).id, "client:1".to_owned(), at(7)).await.unwrap();
     assert_eq!(list(None, Some(TaskState::Completed), 7, 9).await, [[5]]);
     assert_eq!(list(None, Some(TaskState::Expired), 902, 9).await, [[2, 1]]);
     assert_eq!(list(None, Some(TaskState::Active), 902, 9).await, [[6, 4, 3]]);
@@ -206,7 +208,11 @@ async fn completing_revokes_once(store: &impl Store) {
     store.add_task(plain(task.clone())).await.unwrap();
     let ended = Some(Ended { at: at(5), state: TaskState::Completed });
     for secs in [5, 6] {
-        let done = store.complete_task(task.id.clone(), at(secs)).await.unwrap().unwrap();
+        let done = store
+            .complete_task(task.id.clone(), "client:1".to_owned(), at(secs))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(done.ended, ended);
     }
     let listed = store.revocations(at(5)).await.unwrap();
@@ -214,7 +220,10 @@ async fn completing_revokes_once(store: &impl Store) {
     let entry = &listed.entries[0];
     assert_eq!((entry.key16, entry.not_after), (Key16::of(task.id.as_bytes()), task.expires));
     assert_eq!(entry.kind, RevocationKind::Task);
-    assert_eq!(store.complete_task("none".to_owned(), at(5)).await, Ok(None));
+    assert_eq!(
+        store.complete_task("none".to_owned(), "client:1".to_owned(), at(5)).await,
+        Ok(None)
+    );
     // What is revoked afterwards stays completed.
     let late = NewRevocation { task: Some(task.id.clone()), ends_task: true, ..block(1, at(900)) };
     assert_eq!(seq(store, late).await, 2);
@@ -229,7 +238,10 @@ async fn the_log_counts_without_gaps(store: &impl Store) {
     }
     let changes = (1..=20).map(|number| async move {
         if number % 2 == 0 {
-            store.complete_task(new_task("", number).id, at(30)).await.unwrap();
+            store
+                .complete_task(new_task("", number).id, "client:1".to_owned(), at(30))
+                .await
+                .unwrap();
         } else {
             let id = Some(new_task("", number).id);
             let revocation = NewRevocation { task: id, ends_task: true, ..block(number, at(950)) };
@@ -243,6 +255,32 @@ async fn the_log_counts_without_gaps(store: &impl Store) {
     let filter = TaskFilter { client: None, state: Some(TaskState::Revoked), now: at(30) };
     let revoked = store.tasks(filter, PageRequest::default()).await.unwrap();
     assert_eq!(revoked.items.len(), 10);
+}
+
+/// Whoever follows the log by its parts comes to the hash that the store says, at every place.
+async fn the_log_has_one_hash_at_every_place(store: &impl Store) {
+    let empty = store.log_after(0, 10).await.unwrap();
+    let start = LogHash::start(empty.epoch);
+    assert_eq!((empty.seq, empty.hash, empty.entries.len()), (0, start, 0));
+    for number in 1..=5 {
+        let by = Some(format!("client:{number}"));
+        let kind = RevocationKind::ALL[number as usize % 4];
+        seq(store, NewRevocation { by, kind, ..block(number, at(60)) }).await;
+    }
+    let (mut hash, mut place) = (start, 0);
+    for limit in [2, 1, 10] {
+        let part = store.log_after(place, limit).await.unwrap();
+        assert_eq!((part.seq, part.epoch), (5, empty.epoch));
+        for entry in &part.entries {
+            (hash, place) = (hash.then(entry), place + 1);
+            assert_eq!(store.log_hash(place).await, Ok(Some(hash)));
+            let by = format!("client:{place}");
+            assert_eq!((entry.by(), entry.reason()), (Some(by.as_str()), Some("lost")));
+        }
+        assert_eq!(part.hash == hash, place == 5);
+    }
+    assert_eq!((place, store.log_hash(6).await), (5, Ok(None)));
+    assert_eq!(store.log_after(5, 10).await.unwrap().entries, []);
 }
 
 async fn the_log_keeps_the_later_end(store: &impl Store) {

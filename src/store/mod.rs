@@ -16,12 +16,13 @@ mod task;
 use std::future::Future;
 use std::pin::Pin;
 
+use crate::feed::LogHash;
 use crate::model::{RevocationId, Timestamp};
 
 pub use client::{Client, ClientAdded, ClientLimits, NewClient};
 pub use client_key::{ClientKey, ClientKeyError, KeyDigest};
 pub use page::{Cursor, CursorError, Page, PageRequest};
-pub use revocation::{ListedRevocations, NewRevocation, Revoked, TASK_REVOCATIONS_MAX};
+pub use revocation::{ListedRevocations, LogPart, NewRevocation, Revoked, TASK_REVOCATIONS_MAX};
 pub use task::{
     Ended, IDEMPOTENCY_SECS, Idempotency, NewTask, SpentProof, TaskAdded, TaskFilter, TaskRecord,
     TaskState,
@@ -67,9 +68,14 @@ pub trait Tasks {
     fn task_of_block<'a>(&'a self, id: &'a RevocationId) -> Pending<'a, Option<TaskRecord>>;
     /// The tasks that pass the filter, newest first.
     fn tasks(&self, filter: TaskFilter, page: PageRequest) -> Pending<'_, Page<TaskRecord>>;
-    /// Ends a task as completed and revokes it, in one transaction. A task that has ended before
-    /// stays as it is.
-    fn complete_task(&self, id: String, at: Timestamp) -> Pending<'_, Option<TaskRecord>>;
+    /// Ends a task as completed and revokes it, in one transaction; `by` is who says so, a plain
+    /// text. A task that has ended before stays as it is.
+    fn complete_task(
+        &self,
+        id: String,
+        by: String,
+        at: Timestamp,
+    ) -> Pending<'_, Option<TaskRecord>>;
 }
 
 /// The revocation log.
@@ -78,6 +84,10 @@ pub trait RevocationLog {
     fn revoke(&self, revocation: NewRevocation) -> Pending<'_, Revoked>;
     /// The highest place in the log; 0 while it is empty.
     fn revocation_seq(&self) -> Pending<'_, u64>;
+    /// So many entries after a place, and where the log ends, of one instant.
+    fn log_after(&self, seq: u64, limit: u32) -> Pending<'_, LogPart>;
+    /// The hash over the log up to a place that it has.
+    fn log_hash(&self, seq: u64) -> Pending<'_, Option<LogHash>>;
     /// The entries that end no earlier than this moment, and the highest place, of one instant.
     fn revocations(&self, not_before: Timestamp) -> Pending<'_, ListedRevocations>;
 }

@@ -1,3 +1,4 @@
+use crate::feed::{Entry, LogHash};
 use crate::model::{Key16, Timestamp};
 use crate::verify::{RevocationEntry, RevocationKind};
 
@@ -16,8 +17,10 @@ pub struct NewRevocation {
     pub key16: Key16,
     /// The latest moment at which anything it could hit may still be alive.
     pub not_after: Timestamp,
-    /// Why, where somebody said.
+    /// Why, where somebody said: a plain text.
     pub reason: Option<String>,
+    /// Who did it, where that is known: a plain text.
+    pub by: Option<String>,
     /// The task whose tokens it hits, where known.
     pub task: Option<String>,
     /// Whether it hits every token of that task, so that the task ends.
@@ -42,4 +45,17 @@ pub struct ListedRevocations {
     pub seq: u64,
     /// The entries, in the order of the log.
     pub entries: Vec<RevocationEntry>,
+}
+
+/// A stretch of the log, and where the log ends, of one instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPart {
+    /// Which log it is.
+    pub epoch: u64,
+    /// The entries after the place that was asked for, up to as many as were.
+    pub entries: Vec<Entry>,
+    /// The highest place.
+    pub seq: u64,
+    /// The hash there.
+    pub hash: LogHash,
 }

@@ -37,6 +37,25 @@ pub enum RevocationKind {
     Block,
     /// Every token of a task.
     Task,
+    /// Every token issued to an agent.
+    Agent,
+    /// Every token signed by a root key.
+    Root,
+}
+
+impl RevocationKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Block, Self::Task, Self::Agent, Self::Root];
+
+    /// The kind in one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Task => "task",
+            Self::Agent => "agent",
+            Self::Root => "root",
+        }
+    }
 }
 
 /// One entry of a revocation list.

@@ -51,6 +51,7 @@ impl SqliteStore {
             .run(&mut connection)
             .await
             .map_err(|error| StoreError::Open(error.to_string()))?;
+        revocations::hash_log(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .connect_with(options.pragma("query_only", "ON"))
@@ -96,9 +97,11 @@ fn migrator() -> Migrator {
     };
     let first = include_str!("../../../migrations/sqlite/0001_authority.sql");
     let second = include_str!("../../../migrations/sqlite/0002_holders.sql");
+    let third = include_str!("../../../migrations/sqlite/0003_feed.sql");
     Migrator::with_migrations(vec![
         migration(1, "authority", first),
         migration(2, "holders", second),
+        migration(3, "feed", third),
     ])
 }
 
@@ -109,8 +112,11 @@ fn unavailable(error: sqlx::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::Connection;
+
     use super::*;
-    use crate::store::contract;
+    use crate::feed::LogHash;
+    use crate::store::{RevocationLog, contract};
 
     #[tokio::test]
     async fn sqlite_fulfils_the_contract() {
@@ -131,6 +137,32 @@ mod tests {
         for _ in 0..2 {
             let store = SqliteStore::open(&path, true).await.unwrap();
             store.check().await.unwrap();
+            store.close().await.unwrap();
+        }
+    }
+
+    /// Entries of a log that had no hashes yet get theirs, and stay as they were.
+    #[tokio::test]
+    async fn a_log_of_before_is_hashed_when_it_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hardtack.db");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let mut connection = options.connect().await.unwrap();
+        let earlier = migrator().iter().take(2).cloned().collect();
+        Migrator::with_migrations(earlier).run(&mut connection).await.unwrap();
+        let sql = "INSERT INTO revocations (seq, kind, key16, not_after, reason, created) VALUES \
+                   (1, 'block', '000102030405060708090a0b0c0d0e0f', 1800000000500, 'lost', 0), \
+                   (2, 'task', 'ff0102030405060708090a0b0c0d0e0f', 1800000001000, NULL, 0)";
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        for _ in 0..2 {
+            let store = SqliteStore::open(&path, false).await.unwrap();
+            let part = store.log_after(0, 10).await.unwrap();
+            let start = LogHash::start(part.epoch);
+            let hash = part.entries.iter().fold(start, |hash, entry| hash.then(entry));
+            assert_eq!((part.seq, part.entries.len(), part.hash), (2, 2, hash));
+            assert_eq!(part.entries[0].reason(), Some("lost"));
+            assert_eq!(part.entries[0].ends(), 1_800_000_001);
             store.close().await.unwrap();
         }
     }

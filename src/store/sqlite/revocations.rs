@@ -1,12 +1,13 @@
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Connection, Row, SqliteConnection};
 
-use super::rows::{column, millis, moment, parsed, unsigned};
+use super::rows::{column, millis, moment, parsed, signed, unsigned};
 use super::writer::Change;
 use super::{SqliteStore, unavailable};
+use crate::feed::{Entry, LogHash, Subject};
 use crate::model::Timestamp;
 use crate::store::{
-    ListedRevocations, NewRevocation, Pending, RevocationLog, Revoked, StoreError,
+    ListedRevocations, LogPart, NewRevocation, Pending, RevocationLog, Revoked, StoreError,
     TASK_REVOCATIONS_MAX,
 };
 use crate::verify::{RevocationEntry, RevocationKind};
@@ -22,6 +23,34 @@ impl RevocationLog for SqliteStore {
         Box::pin(async move {
             let row = sqlx::query(HIGHEST).fetch_one(&self.readers).await.map_err(unavailable)?;
             unsigned(&row, "seq")
+        })
+    }
+
+    fn log_after(&self, seq: u64, limit: u32) -> Pending<'_, LogPart> {
+        Box::pin(async move {
+            let mut reading = self.readers.begin().await.map_err(unavailable)?;
+            let epoch = sqlx::query("SELECT epoch FROM log");
+            let epoch = epoch.fetch_one(&mut *reading).await.map_err(unavailable)?;
+            let epoch = unsigned(&epoch, "epoch")?;
+            let (last, hash) = end_of_log(epoch, &mut reading).await?;
+            let rows =
+                sqlx::query("SELECT * FROM revocations WHERE seq > ?1 ORDER BY seq LIMIT ?2")
+                    .bind(signed(seq))
+                    .bind(limit)
+                    .fetch_all(&mut *reading)
+                    .await
+                    .map_err(unavailable)?;
+            reading.rollback().await.map_err(unavailable)?;
+            let entries = rows.iter().map(logged).collect::<Result<_, _>>()?;
+            Ok(LogPart { epoch, entries, seq: last, hash })
+        })
+    }
+
+    fn log_hash(&self, seq: u64) -> Pending<'_, Option<LogHash>> {
+        Box::pin(async move {
+            let row = sqlx::query("SELECT hash FROM revocations WHERE seq = ?1").bind(signed(seq));
+            let row = row.fetch_optional(&self.readers).await.map_err(unavailable)?;
+            row.as_ref().map(hash_column).transpose()
         })
     }
 
@@ -77,7 +106,7 @@ pub(super) async fn append(
          ORDER BY seq LIMIT 1",
     )
     .bind(revocation.key16.to_string())
-    .bind(kind_text(revocation.kind))
+    .bind(revocation.kind.as_str())
     .bind(millis(revocation.not_after))
     .fetch_optional(&mut *connection)
     .await
@@ -88,20 +117,64 @@ pub(super) async fn append(
     if is_full(revocation, connection).await? {
         return Ok(Revoked::TooMany);
     }
+    let subject = Subject::of(revocation.kind, revocation.key16);
+    let (reason, by) = (revocation.reason.clone(), revocation.by.clone());
+    let logged = Entry::new(subject, revocation.not_after, reason, by);
+    let logged = logged.ok_or(StoreError::Malformed("reason"))?;
+    let epoch = sqlx::query("SELECT epoch FROM log").fetch_one(&mut *connection).await;
+    let epoch = unsigned(&epoch.map_err(unavailable)?, "epoch")?;
+    let (last, before) = end_of_log(epoch, &mut *connection).await?;
     let row = sqlx::query(
-        "INSERT INTO revocations (seq, kind, key16, not_after, reason, task, created) \
-         SELECT coalesce(max(seq), 0) + 1, ?1, ?2, ?3, ?4, ?5, ?6 FROM revocations RETURNING *",
+        "INSERT INTO revocations (seq, kind, key16, not_after, reason, revoker, task, created, \
+         hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING *",
     )
-    .bind(kind_text(revocation.kind))
+    .bind(signed(last.saturating_add(1)))
+    .bind(revocation.kind.as_str())
     .bind(revocation.key16.to_string())
     .bind(millis(revocation.not_after))
     .bind(&revocation.reason)
+    .bind(&revocation.by)
     .bind(&revocation.task)
     .bind(millis(revocation.at))
+    .bind(before.then(&logged).0.to_vec())
     .fetch_one(connection)
     .await
     .map_err(unavailable)?;
     Ok(Revoked::Entry(entry(&row)?))
+}
+
+/// The highest place of the log, and the hash there.
+async fn end_of_log(
+    epoch: u64,
+    connection: &mut SqliteConnection,
+) -> Result<(u64, LogHash), StoreError> {
+    let row = sqlx::query("SELECT seq, hash FROM revocations ORDER BY seq DESC LIMIT 1");
+    match row.fetch_optional(connection).await.map_err(unavailable)? {
+        None => Ok((0, LogHash::start(epoch))),
+        Some(row) => Ok((unsigned(&row, "seq")?, hash_column(&row)?)),
+    }
+}
+
+/// Gives entries their hash that were appended before the log had one.
+pub(super) async fn hash_log(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let epoch = sqlx::query("SELECT epoch FROM log").fetch_one(&mut *connection).await;
+    let mut hash = LogHash::start(unsigned(&epoch.map_err(unavailable)?, "epoch")?);
+    let row = sqlx::query("SELECT 1 FROM revocations WHERE hash IS NULL LIMIT 1");
+    if row.fetch_optional(&mut *connection).await.map_err(unavailable)?.is_none() {
+        return Ok(());
+    }
+    let mut changing = connection.begin().await.map_err(unavailable)?;
+    let rows = sqlx::query("SELECT * FROM revocations ORDER BY seq");
+    for row in rows.fetch_all(&mut *changing).await.map_err(unavailable)? {
+        hash = hash.then(&logged(&row)?);
+        sqlx::query("UPDATE revocations SET hash = ?2 WHERE seq = ?1")
+            .bind(column::<i64>(&row, "seq")?)
+            .bind(hash.0.to_vec())
+            .execute(&mut *changing)
+            .await
+            .map_err(unavailable)?;
+    }
+    changing.commit().await.map_err(unavailable)
 }
 
 /// Whether the task has as many entries as it may. What ends the task as a whole always fits.
@@ -119,24 +192,31 @@ async fn is_full(
     Ok(count >= i64::from(TASK_REVOCATIONS_MAX))
 }
 
-fn kind_text(kind: RevocationKind) -> &'static str {
-    match kind {
-        RevocationKind::Block => "block",
-        RevocationKind::Task => "task",
-    }
-}
-
 fn entry(row: &SqliteRow) -> Result<RevocationEntry, StoreError> {
-    let kind = match column(row, "kind")? {
-        "block" => RevocationKind::Block,
-        "task" => RevocationKind::Task,
-        _ => return Err(StoreError::Malformed("kind")),
-    };
     Ok(RevocationEntry {
         seq: unsigned(row, "seq")?,
-        kind,
+        kind: kind(row)?,
         key16: parsed(row, "key16")?,
         not_after: moment(row, "not_after")?,
         reason: column(row, "reason")?,
     })
+}
+
+/// The entry as the log's hash counts it.
+fn logged(row: &SqliteRow) -> Result<Entry, StoreError> {
+    let subject = Subject::of(kind(row)?, parsed(row, "key16")?);
+    let (reason, by) = (column(row, "reason")?, column(row, "revoker")?);
+    let entry = Entry::new(subject, moment(row, "not_after")?, reason, by);
+    entry.ok_or(StoreError::Malformed("reason"))
+}
+
+fn kind(row: &SqliteRow) -> Result<RevocationKind, StoreError> {
+    let word = column::<&str>(row, "kind")?;
+    let kind = RevocationKind::ALL.into_iter().find(|kind| kind.as_str() == word);
+    kind.ok_or(StoreError::Malformed("kind"))
+}
+
+fn hash_column(row: &SqliteRow) -> Result<LogHash, StoreError> {
+    let bytes = column::<Option<&[u8]>>(row, "hash")?.and_then(|bytes| bytes.try_into().ok());
+    bytes.map(LogHash).ok_or(StoreError::Malformed("hash"))
 }

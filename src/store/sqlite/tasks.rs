@@ -18,6 +18,7 @@ use crate::verify::RevocationKind;
 
 struct Complete {
     id: String,
+    by: String,
     at: Timestamp,
 }
 
@@ -52,8 +53,13 @@ impl Tasks for SqliteStore {
         })
     }
 
-    fn complete_task(&self, id: String, at: Timestamp) -> Pending<'_, Option<TaskRecord>> {
-        Box::pin(self.writer.write(Complete { id, at }))
+    fn complete_task(
+        &self,
+        id: String,
+        by: String,
+        at: Timestamp,
+    ) -> Pending<'_, Option<TaskRecord>> {
+        Box::pin(self.writer.write(Complete { id, by, at }))
     }
 }
 
@@ -225,7 +231,7 @@ impl Change for Complete {
             .map_err(unavailable)?;
             if let Some(row) = &ended {
                 let task = task(row)?;
-                append(&completion(&task, self.at), connection).await?;
+                append(&completion(&task, &self.by, self.at), connection).await?;
                 return Ok(Some(task));
             }
             let row = sqlx::query("SELECT * FROM tasks WHERE id = ?1").bind(&self.id);
@@ -235,12 +241,13 @@ impl Change for Complete {
     }
 }
 
-fn completion(task: &TaskRecord, at: Timestamp) -> NewRevocation {
+fn completion(task: &TaskRecord, by: &str, at: Timestamp) -> NewRevocation {
     NewRevocation {
         kind: RevocationKind::Task,
         key16: Key16::of(task.id.as_bytes()),
         not_after: task.expires,
         reason: Some("completed".to_owned()),
+        by: Some(by.to_owned()),
         task: Some(task.id.clone()),
         ends_task: false,
         at,
