@@ -114,6 +114,7 @@ async fn of_block(
             reason: None,
             by: None,
             task: None,
+            block: None,
             ends_task: false,
             at: now,
         }),
@@ -135,6 +136,7 @@ fn whole_task(
         reason: None,
         by: None,
         task: Some(task.id.clone()),
+        block: None,
         ends_task: true,
         at,
     }
@@ -155,6 +157,7 @@ fn of_token(token: &Authentic, now: Timestamp) -> Result<NewRevocation, Refusal>
         by: None,
         // A token that names no task is counted under its authority block.
         task: Some(token.task().map_or_else(|| first.key16().to_string(), str::to_owned)),
+        block: token.blocks().len().checked_sub(1).and_then(|at| u32::try_from(at).ok()),
         ends_task: token.blocks().len() == 1,
         at: now,
     })

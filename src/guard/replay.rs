@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::model::{Code, Reason, Timestamp, limits};
-use crate::verify::{Possession, ProofFault, Unspent};
+use crate::verify::{Possession, Unspent};
 
 /// Parts of a store that are locked one by one.
 const SHARDS: usize = 64;
@@ -51,17 +51,13 @@ pub trait Replays: Send + Sync {
 
 /// Spends a proof, within a time.
 ///
-/// *Errors*: a reason with `proof-replayed`, `proof-store-unavailable`, or `proof-invalid` for a
-/// proof whose time has passed meanwhile: its key may be forgotten already.
+/// *Errors*: a reason with `proof-replayed` or `proof-store-unavailable`.
 pub(super) async fn spend(
     replays: &dyn Replays,
     timeout: Duration,
     unspent: Unspent,
     now: Timestamp,
 ) -> Result<Possession, Reason> {
-    if now > unspent.good_until() {
-        return Err(ProofFault::Old.into());
-    }
     let spending = replays.spend(unspent.key(), unspent.closes(), now);
     match tokio::time::timeout(timeout, spending).await.unwrap_or(Spent::Unavailable) {
         Spent::Fresh => Ok(unspent.spent()),

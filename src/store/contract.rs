@@ -87,6 +87,7 @@ fn block(number: u64, not_after: Timestamp) -> NewRevocation {
         reason: Some("lost".to_owned()),
         by: None,
         task: None,
+        block: None,
         ends_task: false,
         at: at(0),
     }
@@ -296,18 +297,22 @@ async fn the_log_keeps_the_later_end(store: &impl Store) {
     assert_eq!(seq(store, block(2, at(300))).await, 3);
 }
 
+/// Whoever makes many blocks at one place uses up that place alone.
 async fn entries_of_one_task_are_bounded(store: &impl Store) {
-    let of = |number, task: &str| NewRevocation {
+    let of = |number, task: &str, place| NewRevocation {
         task: Some(task.to_owned()),
+        block: Some(place),
         ..block(number, at(100))
     };
-    let most = u64::from(TASK_REVOCATIONS_MAX);
-    join_all((0..most).map(|number| store.revoke(of(number, "t")))).await;
+    let most = u64::from(PLACE_REVOCATIONS_MAX);
+    join_all((0..most).map(|number| store.revoke(of(number, "t", 2)))).await;
     assert_eq!(store.revocation_seq().await, Ok(most));
-    assert_eq!(store.revoke(of(most, "t")).await, Ok(Revoked::TooMany));
-    let whole = NewRevocation { ends_task: true, ..of(most, "t") };
-    assert_eq!(seq(store, whole).await, most + 1);
-    assert_eq!(seq(store, of(most + 1, "u")).await, most + 2);
+    assert_eq!(store.revoke(of(most, "t", 2)).await, Ok(Revoked::TooMany));
+    for (number, task, place) in [(most, "t", 1), (most + 1, "t", 3), (most + 2, "u", 2)] {
+        assert_eq!(seq(store, of(number, task, place)).await, number + 1);
+    }
+    let whole = NewRevocation { ends_task: true, ..of(most + 3, "t", 2) };
+    assert_eq!(seq(store, whole).await, most + 4);
 }
 
 async fn a_bad_write_harms_no_other(store: &impl Store) {

@@ -2,11 +2,12 @@ use crate::feed::{Entry, LogHash};
 use crate::model::{Key16, Timestamp};
 use crate::verify::{RevocationEntry, RevocationKind};
 
-/// Entries that the blocks of one task's tokens may have in the log.
+/// Entries that the blocks at one place of one task's tokens may have in the log.
 ///
 /// Whoever holds an unsealed token can append blocks to it and revoke each: without a bound that
-/// would let one token swell every gateway's list.
-pub const TASK_REVOCATIONS_MAX: u32 = 1000;
+/// would let one token swell every gateway's list. It is one bound a place, so that nobody uses up
+/// what those above need: a holder can make many blocks after its own, and none in its place.
+pub const PLACE_REVOCATIONS_MAX: u32 = 250;
 
 /// Something to be revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct NewRevocation {
     pub by: Option<String>,
     /// The task whose tokens it hits, where known.
     pub task: Option<String>,
+    /// The place of the block in that task's token, where it is one and known.
+    pub block: Option<u32>,
     /// Whether it hits every token of that task, so that the task ends.
     pub ends_task: bool,
     /// When.
@@ -34,7 +37,7 @@ pub struct NewRevocation {
 pub enum Revoked {
     /// The log holds this entry: appended now, or before and good enough.
     Entry(RevocationEntry),
-    /// The task has [`TASK_REVOCATIONS_MAX`] entries; nothing was changed.
+    /// That place of the task's tokens has [`PLACE_REVOCATIONS_MAX`] entries; nothing was changed.
     TooMany,
 }
 

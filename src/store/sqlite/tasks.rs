@@ -249,6 +249,7 @@ fn completion(task: &TaskRecord, by: &str, at: Timestamp) -> NewRevocation {
         reason: Some("completed".to_owned()),
         by: Some(by.to_owned()),
         task: Some(task.id.clone()),
+        block: None,
         ends_task: false,
         at,
     }

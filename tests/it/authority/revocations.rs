@@ -51,6 +51,21 @@ async fn a_holder_revokes_the_last_block_and_no_other() {
     assert_eq!(served.get(&served.admin, &path).await.body["state"], "revoked");
 }
 
+/// A hostile child makes block after block and revokes each: what it holds itself can still be revoked.
+#[tokio::test]
+async fn nobody_uses_up_the_revocations_of_those_above() {
+    let served = Served::start().await;
+    let child = narrowed(&token(&served.task(&served.admin).await), 2);
+    let mut refused = None;
+    for _ in 0..=hardtack::store::PLACE_REVOCATIONS_MAX {
+        refused = Some(by_token(&served, &narrowed(&child, 2)).await.body["code"].clone());
+    }
+    assert_eq!(refused, Some(json!("too-many-revocations")));
+    let answer = by_token(&served, &child).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert!(revoked(&served).await.entries.iter().any(|entry| entry.key16 == last(&child)));
+}
+
 #[tokio::test]
 async fn a_child_cannot_revoke_its_parent() {
     let served = Served::start().await;
