@@ -15,7 +15,6 @@ CREATE TABLE log_entries (
     reason    TEXT,
     revoker   TEXT,                         -- who did it
     task      TEXT,                         -- the task whose token it hits, where known
-    block     INTEGER,                      -- the place of a block in that token, where known
     created   INTEGER NOT NULL,
     hash      BLOB CHECK (hash IS NULL OR length(hash) = 32)
 ) STRICT;
@@ -28,4 +27,4 @@ ALTER TABLE log_entries RENAME TO revocations;
 
 CREATE INDEX revocations_by_key ON revocations (key16);
 CREATE INDEX revocations_by_end ON revocations (not_after);
-CREATE INDEX revocations_by_task ON revocations (task, block) WHERE task IS NOT NULL;
+CREATE INDEX revocations_by_task ON revocations (task) WHERE task IS NOT NULL;

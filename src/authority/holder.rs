@@ -1,10 +1,9 @@
 //! Requests that the holder of a key has signed: a DPoP proof that names the body.
 
+use axum::extract::FromRequestParts;
 use axum::http::header::HOST;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri};
-
-use axum::extract::FromRequestParts;
 
 use super::problem::Refusal;
 use super::{AppState, Authority};

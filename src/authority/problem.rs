@@ -60,9 +60,7 @@ pub(super) enum Refusal {
     ProofUsed,
     #[error("{0}")]
     NotHolder(&'static str),
-    #[error(
-        "too many blocks of this task's tokens are revoked at this place; revoke one above, or the task"
-    )]
+    #[error("too many blocks of this task's tokens are revoked; revoke one above, or the task")]
     TooManyRevocations,
     #[error("the store is unavailable; nothing is known to have been changed")]
     Store,

@@ -12,7 +12,7 @@ use crate::config::keyfile;
 use crate::keys::HolderKey;
 use crate::mint::is_task_id;
 use crate::model::RevocationId;
-use crate::token::{Chain, UnverifiedToken};
+use crate::token::UnverifiedToken;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
@@ -52,7 +52,7 @@ impl Args {
         let entry = match (&self.token, &self.task, &self.block) {
             (Some(token), _, _) => {
                 let token: UnverifiedToken = input::token(token)?;
-                let is_bound = Chain::of(&token)?.current().is_some();
+                let is_bound = token.chain()?.current().is_some();
                 let key = match (&self.key, is_bound) {
                     (Some(path), true) => Some(keyfile::read::<HolderKey>(path)?),
                     (None, true) => {

@@ -38,7 +38,7 @@ use crate::config::SystemClock;
 use crate::keys::HolderKey;
 use crate::model::{Args, Clock, Tool};
 use crate::present::{PresentError, ProofCall, present, to_authorization};
-use crate::token::{Chain, UnverifiedToken};
+use crate::token::UnverifiedToken;
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
@@ -110,8 +110,8 @@ impl Caller {
         key: Option<HolderKey>,
     ) -> Result<Self, CallError> {
         let refused = |error: &dyn fmt::Display| PresentError::Refused(error.to_string());
-        let chain = Chain::of(&token).map_err(|error| refused(&error))?;
-        let key = match (chain.current(), key) {
+        let holder = token.chain().map_err(|error| refused(&error))?.current();
+        let key = match (holder, key) {
             (None, _) => None,
             (Some(_), None) => return Err(CallError::KeyMissing),
             (Some(holder), Some(key)) if holder.key == key.public() => Some(key),

@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::model::{Code, Reason, Timestamp, limits};
-use crate::verify::{Possession, Unspent};
+use crate::verify::{Possession, ProofFault, Unspent};
 
 /// Parts of a store that are locked one by one.
 const SHARDS: usize = 64;
@@ -51,13 +51,17 @@ pub trait Replays: Send + Sync {
 
 /// Spends a proof, within a time.
 ///
-/// *Errors*: a reason with `proof-replayed` or `proof-store-unavailable`.
+/// *Errors*: a reason with `proof-replayed`, `proof-store-unavailable`, or `proof-invalid` for a
+/// proof whose time has passed meanwhile: its key may be forgotten already.
 pub(super) async fn spend(
     replays: &dyn Replays,
     timeout: Duration,
     unspent: Unspent,
     now: Timestamp,
 ) -> Result<Possession, Reason> {
+    if now > unspent.good_until() {
+        return Err(ProofFault::Old.into());
+    }
     let spending = replays.spend(unspent.key(), unspent.closes(), now);
     match tokio::time::timeout(timeout, spending).await.unwrap_or(Spent::Unavailable) {
         Spent::Fresh => Ok(unspent.spent()),
@@ -181,5 +185,63 @@ impl Replays for LocalReplays {
 impl fmt::Debug for LocalReplays {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "LocalReplays({} of {})", self.len(), self.max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+    use crate::keys::{HolderKey, RootKey, TrustedRoots};
+    use crate::mint::{Task, mint};
+    use crate::model::{Args, Request};
+    use crate::present::{ProofCall, present};
+    use crate::token::UnverifiedToken;
+    use crate::verify::{ProofTarget, authenticate, check_proof};
+    use crate::vocabulary::grant::grants_from_json;
+
+    fn unspent(now: Timestamp) -> Unspent {
+        let rng = &mut StdRng::seed_from_u64(1);
+        let (root, holder) = (RootKey::generate(rng), HolderKey::generate(rng));
+        let grants = grants_from_json(br#"[{"tool": "crm/get"}]"#).unwrap();
+        let task = Task { holder: Some(holder.public()), ..Task::new(grants, None) };
+        let token = mint(&task, &root, now, rng).unwrap().token;
+        let request = Request {
+            tool: "crm/get".parse().unwrap(),
+            args: Args::none(),
+            labels: BTreeSet::new(),
+            audience: "gw".to_owned(),
+            time: now,
+            http: None,
+        };
+        let uri = "https://api.example.com/get".parse().unwrap();
+        let (tool, args) = (&request.tool, &request.args);
+        let call = ProofCall { method: "POST", uri: &uri, tool, args, nonce: None };
+        let sent = present(&token, &holder, &call, now, rng).unwrap();
+        let sealed: UnverifiedToken = sent.token().parse().unwrap();
+        let authentic = authenticate(sealed, &TrustedRoots::one(root.public())).unwrap();
+        let token_digest = Sha256::digest(sent.token()).into();
+        let target = ProofTarget { token_digest, method: "POST", uri: &uri, nonces: &[] };
+        check_proof(Some(sent.dpop()), &authentic, &target, &request).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_proof_is_not_spent_after_its_time() {
+        let now = Timestamp::from_secs(1_800_000_000);
+        let store = LocalReplays::of_new_address(10);
+        let spend_at = async |secs| {
+            let timeout = Duration::from_secs(1);
+            let spent = spend(&store, timeout, unspent(now), now.plus_secs(secs)).await;
+            spent.map(drop).map_err(|reason| reason.code)
+        };
+        assert_eq!(spend_at(66).await, Err(Code::ProofInvalid));
+        assert!(store.is_empty());
+        assert_eq!(spend_at(65).await, Ok(()));
+        assert_eq!(spend_at(65).await, Err(Code::ProofReplayed));
     }
 }

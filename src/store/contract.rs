@@ -297,22 +297,25 @@ async fn the_log_keeps_the_later_end(store: &impl Store) {
     assert_eq!(seq(store, block(2, at(300))).await, 3);
 }
 
-/// Whoever makes many blocks at one place uses up that place alone.
+/// A task has so many entries and no more, and a part of them is kept at each place for those above.
 async fn entries_of_one_task_are_bounded(store: &impl Store) {
     let of = |number, task: &str, place| NewRevocation {
         task: Some(task.to_owned()),
         block: Some(place),
         ..block(number, at(100))
     };
-    let most = u64::from(PLACE_REVOCATIONS_MAX);
-    join_all((0..most).map(|number| store.revoke(of(number, "t", 2)))).await;
-    assert_eq!(store.revocation_seq().await, Ok(most));
-    assert_eq!(store.revoke(of(most, "t", 2)).await, Ok(Revoked::TooMany));
-    for (number, task, place) in [(most, "t", 1), (most + 1, "t", 3), (most + 2, "u", 2)] {
-        assert_eq!(seq(store, of(number, task, place)).await, number + 1);
+    let mut count = 0;
+    for place in [15, 3, 2, 1] {
+        let most = u64::from(TASK_REVOCATIONS_MAX - PLACE_REVOCATIONS * (place - 1));
+        join_all((count..most).map(|number| store.revoke(of(number, "t", place)))).await;
+        assert_eq!(store.revocation_seq().await, Ok(most));
+        assert_eq!(store.revoke(of(most, "t", place)).await, Ok(Revoked::TooMany));
+        count = most;
     }
-    let whole = NewRevocation { ends_task: true, ..of(most + 3, "t", 2) };
-    assert_eq!(seq(store, whole).await, most + 4);
+    assert_eq!(count, u64::from(TASK_REVOCATIONS_MAX));
+    let whole = NewRevocation { ends_task: true, ..of(count, "t", 1) };
+    assert_eq!(seq(store, whole).await, count + 1);
+    assert_eq!(seq(store, of(count + 1, "u", 15)).await, count + 2);
 }
 
 async fn a_bad_write_harms_no_other(store: &impl Store) {

@@ -22,7 +22,9 @@ use crate::model::{RevocationId, Timestamp};
 pub use client::{Client, ClientAdded, ClientLimits, NewClient};
 pub use client_key::{ClientKey, ClientKeyError, KeyDigest};
 pub use page::{Cursor, CursorError, Page, PageRequest};
-pub use revocation::{ListedRevocations, LogPart, NewRevocation, PLACE_REVOCATIONS_MAX, Revoked};
+pub use revocation::{
+    ListedRevocations, LogPart, NewRevocation, PLACE_REVOCATIONS, Revoked, TASK_REVOCATIONS_MAX,
+};
 pub use task::{
     Ended, IDEMPOTENCY_SECS, Idempotency, NewTask, SpentProof, TaskAdded, TaskFilter, TaskRecord,
     TaskState,

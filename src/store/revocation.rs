@@ -2,12 +2,17 @@ use crate::feed::{Entry, LogHash};
 use crate::model::{Key16, Timestamp};
 use crate::verify::{RevocationEntry, RevocationKind};
 
-/// Entries that the blocks at one place of one task's tokens may have in the log.
+/// Entries that the blocks of one task's tokens may have in the log.
 ///
 /// Whoever holds an unsealed token can append blocks to it and revoke each: without a bound that
-/// would let one token swell every gateway's list. It is one bound a place, so that nobody uses up
-/// what those above need: a holder can make many blocks after its own, and none in its place.
-pub const PLACE_REVOCATIONS_MAX: u32 = 250;
+/// would let one token swell every gateway's list.
+pub const TASK_REVOCATIONS_MAX: u32 = 1000;
+
+/// How many of these are kept at each place of a token for it and those above.
+///
+/// A holder can make many blocks after its own, and none in its place: so nobody uses up what those
+/// above need to revoke them.
+pub const PLACE_REVOCATIONS: u32 = 60;
 
 /// Something to be revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +42,7 @@ pub struct NewRevocation {
 pub enum Revoked {
     /// The log holds this entry: appended now, or before and good enough.
     Entry(RevocationEntry),
-    /// That place of the task's tokens has [`PLACE_REVOCATIONS_MAX`] entries; nothing was changed.
+    /// The task has as many entries as blocks at that place may bring it to; nothing was changed.
     TooMany,
 }
 
@@ -61,4 +66,12 @@ pub struct LogPart {
     pub seq: u64,
     /// The hash there.
     pub hash: LogHash,
+}
+
+impl NewRevocation {
+    /// How many entries of its task there may be before it does not fit.
+    pub(super) fn fits_below(&self) -> u32 {
+        let above = self.block.unwrap_or_default().saturating_sub(1);
+        TASK_REVOCATIONS_MAX.saturating_sub(above.saturating_mul(PLACE_REVOCATIONS))
+    }
 }

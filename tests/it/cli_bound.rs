@@ -41,7 +41,7 @@ pub(crate) fn read(cli: &Cli, name: &str) -> String {
     std::fs::read_to_string(cli.path(name)).unwrap().trim().to_owned()
 }
 
-pub(crate) fn delegate(cli: &Cli, token: &str, key: &str, to: &str, more: &[&str]) -> Ran {
+fn delegate(cli: &Cli, token: &str, key: &str, to: &str, more: &[&str]) -> Ran {
     let args = ["delegate", "-", "--key", key, "--to", to, "--name", "agent:refunds"];
     cli.fed(&[&args[..], more].concat(), token.as_bytes())
 }
@@ -265,15 +265,20 @@ fn a_private_key_in_the_wrong_place_is_not_repeated() {
     }
 }
 
-#[test]
-fn the_holders_of_a_token_are_a_tree() {
-    let cli = chain();
+/// The second holder's token with a check more, handed on to a third for one gateway.
+pub(crate) fn third_hop(cli: &Cli) -> String {
     cli.run(&["key", "new", "--holder", "third.key"]);
     cli.write("third.pub", &cli.run(&["key", "public", "third.key"]).stdout);
     let noted = ["attenuate", "-", "--check", "check if label(\"write\")"];
-    let noted = cli.fed(&noted, read(&cli, "sub.token").as_bytes()).stdout;
+    let noted = cli.fed(&noted, read(cli, "sub.token").as_bytes()).stdout;
     let more = ["--audience", "payments-gateway", "--depth", "2"];
-    let third = delegate(&cli, noted.trim(), "sub.key", "third.pub", &more).stdout;
+    delegate(cli, noted.trim(), "sub.key", "third.pub", &more).stdout
+}
+
+#[test]
+fn the_holders_of_a_token_are_a_tree() {
+    let cli = chain();
+    let third = third_hop(&cli);
     let last = ["attenuate", "-", "--tool", "stripe/refund", "--arg", "currency=usd"];
     let last = cli.fed(&last, third.as_bytes()).stdout;
     let shown = cli.fed(&["inspect", "-", "--root", "root.pub"], last.as_bytes());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli_bound::{chain, delegate, read};
+use crate::cli_bound::{chain, read, third_hop};
 use crate::cli_support::Cli;
 use crate::holders::{bound, delegation, handed, holder};
 use crate::support::{appended, checked, token};
@@ -77,12 +77,7 @@ fn shown(svg: &str) -> String {
 #[test]
 fn a_chain_is_a_card_a_hop() {
     let cli = chain();
-    cli.run(&["key", "new", "--holder", "third.key"]);
-    cli.write("third.pub", &cli.run(&["key", "public", "third.key"]).stdout);
-    let noted = ["attenuate", "-", "--check", "check if label(\"write\")"];
-    let noted = cli.fed(&noted, read(&cli, "sub.token").as_bytes()).stdout;
-    let more = ["--audience", "payments-gateway", "--depth", "2"];
-    let third = delegate(&cli, noted.trim(), "sub.key", "third.pub", &more).stdout;
+    let third = third_hop(&cli);
     let last = ["attenuate", "-", "--tool", "stripe/refund", "--arg", "currency=usd", "--seal"];
     let last = cli.fed(&last, third.as_bytes()).stdout;
     let svg = picture(&cli, &last, &["--root", "root.pub"]);

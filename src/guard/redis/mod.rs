@@ -7,10 +7,10 @@
 //!
 //! - *Restart, failover, flush.* A marker beside the keys says of which server the memory is, and since
 //!   when. The server is known by its `master_replid`, which is new at each start, each time that it
-//!   becomes a master, and when its first replica joins it. Where the marker is missing or names another, the memory begins anew at this
-//!   moment, and proofs that may be older than it are answered with [`Spent::Unavailable`]. So the
-//!   first 10 s of a memory refuse every proof; then those pass that were made meanwhile. No
-//!   persistence and no waiting for replicas is needed.
+//!   becomes a master, and when its first replica joins it. Where the marker is missing or
+//!   names another, the memory begins anew at this moment, and proofs that may be older than it are
+//!   answered with [`Spent::Unavailable`]. So the first 10 s of a memory refuse every proof; then those
+//!   pass that were made meanwhile. No persistence and no waiting for replicas is needed.
 //! - *Eviction.* A server whose `maxmemory_policy` is not `noeviction` is not used.
 //! - *Clocks.* A key is given so many seconds to live, counted from the gateway's moment, and a minute
 //!   more, so that only a clock of the server that is set forward by more than that forgets early.

@@ -7,8 +7,7 @@ use super::{SqliteStore, unavailable};
 use crate::feed::{Entry, LogHash, Subject};
 use crate::model::Timestamp;
 use crate::store::{
-    ListedRevocations, LogPart, NewRevocation, PLACE_REVOCATIONS_MAX, Pending, RevocationLog,
-    Revoked, StoreError,
+    ListedRevocations, LogPart, NewRevocation, Pending, RevocationLog, Revoked, StoreError,
 };
 use crate::verify::{RevocationEntry, RevocationKind};
 
@@ -125,8 +124,8 @@ pub(super) async fn append(
     let epoch = unsigned(&epoch.map_err(unavailable)?, "epoch")?;
     let (last, before) = end_of_log(epoch, &mut *connection).await?;
     let row = sqlx::query(
-        "INSERT INTO revocations (seq, kind, key16, not_after, reason, revoker, task, block, \
-         created, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING *",
+        "INSERT INTO revocations (seq, kind, key16, not_after, reason, revoker, task, created, \
+         hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING *",
     )
     .bind(signed(last.saturating_add(1)))
     .bind(revocation.kind.as_str())
@@ -135,7 +134,6 @@ pub(super) async fn append(
     .bind(&revocation.reason)
     .bind(&revocation.by)
     .bind(&revocation.task)
-    .bind(revocation.block)
     .bind(millis(revocation.at))
     .bind(before.then(&logged).0.to_vec())
     .fetch_one(connection)
@@ -178,7 +176,7 @@ pub(super) async fn hash_log(connection: &mut SqliteConnection) -> Result<(), St
     changing.commit().await.map_err(unavailable)
 }
 
-/// Whether the block's place in the task's tokens has as many entries as it may. What ends the task as a whole always fits.
+/// Whether the task has as many entries as a block at that place may bring it to. What ends the task as a whole always fits.
 async fn is_full(
     revocation: &NewRevocation,
     connection: &mut SqliteConnection,
@@ -187,11 +185,10 @@ async fn is_full(
     if revocation.ends_task || revocation.kind == RevocationKind::Task {
         return Ok(false);
     }
-    let row = sqlx::query("SELECT count(*) FROM revocations WHERE task = ?1 AND block IS ?2");
-    let row = row.bind(task).bind(revocation.block);
+    let row = sqlx::query("SELECT count(*) FROM revocations WHERE task = ?1").bind(task);
     let row = row.fetch_one(connection).await.map_err(unavailable)?;
     let count: i64 = row.try_get(0).map_err(unavailable)?;
-    Ok(count >= i64::from(PLACE_REVOCATIONS_MAX))
+    Ok(count >= i64::from(revocation.fits_below()))
 }
 
 fn entry(row: &SqliteRow) -> Result<RevocationEntry, StoreError> {

@@ -3,6 +3,7 @@
 use biscuit_auth::format::schema;
 use hardtack::attenuate::{Narrowing, attenuate, seal};
 use hardtack::model::{Key16, RevocationId};
+use hardtack::store::TASK_REVOCATIONS_MAX;
 use hardtack::token::UnverifiedToken;
 use prost::Message;
 use reqwest::{Method, StatusCode};
@@ -57,7 +58,7 @@ async fn nobody_uses_up_the_revocations_of_those_above() {
     let served = Served::start().await;
     let child = narrowed(&token(&served.task(&served.admin).await), 2);
     let mut refused = None;
-    for _ in 0..=hardtack::store::PLACE_REVOCATIONS_MAX {
+    for _ in 0..=TASK_REVOCATIONS_MAX {
         refused = Some(by_token(&served, &narrowed(&child, 2)).await.body["code"].clone());
     }
     assert_eq!(refused, Some(json!("too-many-revocations")));
