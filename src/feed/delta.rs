@@ -3,12 +3,12 @@ use super::{Bytes, Entry, LogHash, Malformed};
 const MAGIC: [u8; 4] = *b"HTD1";
 
 /// Most entries of one file; whoever is further behind takes a snapshot.
-pub(super) const DELTA_ENTRIES_MAX: usize = 10_000;
+pub(super) const DELTA_ENTRIES_MAX: usize = 100_000;
 
 /// A stretch of the log, as a file.
 ///
 /// *Shape*: `HTD1`, the place before it (u64), how many entries there are (u32), each entry; numbers
-/// big-endian. At most 10,000 entries. It proves nothing by itself: its entries must
+/// big-endian. At most 100,000 entries. It proves nothing by itself: its entries must
 /// lead from a hash that is known to one that is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delta {
@@ -17,7 +17,7 @@ pub struct Delta {
 }
 
 impl Delta {
-    /// The entries that follow this place, at least one and at most 10,000.
+    /// The entries that follow this place, at least one and at most 100,000.
     pub fn new(from: u64, entries: Vec<Entry>) -> Option<Self> {
         let fits = (1..=DELTA_ENTRIES_MAX).contains(&entries.len());
         let delta = Self { from, entries };

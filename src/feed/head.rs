@@ -26,6 +26,10 @@ pub struct Head {
     /// The newest snapshot, for those who have nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotName>,
+    /// What a follower sent with its question, where the head answers one: then it was made after
+    /// that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
 }
 
 /// Which file is a snapshot.
@@ -76,6 +80,9 @@ pub enum FeedError {
     /// Another log than the one that was seen.
     #[error("the head contradicts one that was seen before: the log is another one")]
     Equivocation,
+    /// No answer to what was asked.
+    #[error("the head does not answer the question that was asked")]
+    NoAnswer,
     /// Entries that do not follow what is known, or do not lead to what is signed.
     #[error("the entries do not lead to the signed head")]
     Gap,
@@ -88,20 +95,15 @@ impl From<Malformed> for FeedError {
 }
 
 impl Head {
-    /// Whether this head may come after one that was seen.
+    /// Whether this head may come after one that was seen. Their times are not compared: each feed
+    /// key has a time of its own.
     ///
     /// *Errors*: [`FeedError::OtherIssuer`], [`FeedError::Rollback`] or [`FeedError::Equivocation`].
     pub fn follows(&self, seen: &Self) -> Result<(), FeedError> {
         if self.issuer != seen.issuer {
             return Err(FeedError::OtherIssuer);
         }
-        if (self.epoch, self.time) < (seen.epoch, seen.time) || self.time < seen.time {
-            return Err(FeedError::Rollback);
-        }
-        if self.epoch > seen.epoch {
-            return Ok(());
-        }
-        match self.seq.cmp(&seen.seq) {
+        match (self.epoch, self.seq).cmp(&(seen.epoch, seen.seq)) {
             std::cmp::Ordering::Less => Err(FeedError::Rollback),
             std::cmp::Ordering::Equal if self.hash != seen.hash => Err(FeedError::Equivocation),
             _ => Ok(()),

@@ -9,18 +9,30 @@
 //! An [`Entry`] says what is revoked. The log counts entries from 1 and has one [`LogHash`] at every
 //! place, so that two logs with the same hash are the same log. A [`Head`] names the newest place and
 //! its hash, and is the only thing that is signed and that changes; files are immutable and are named
-//! by what is in them. Who follows the log needs to trust nobody who carries it.
+//! by what is in them. Who follows the log needs to trust nobody who carries it: a root key vouches for
+//! the feed key in a [`Certificate`], the feed key signs heads, and a [`Follower`] decides what is
+//! believed, and how old that may be.
 
+mod certificate;
 mod delta;
 mod entry;
+mod follower;
+mod freshness;
 mod head;
+mod message;
+mod saved;
 mod snapshot;
 mod table;
 
+pub use certificate::{Certificate, SignedCertificate};
 pub use delta::Delta;
 pub use entry::{Entry, LogHash, Subject};
+pub use follower::{Follower, Need, Place};
+pub use freshness::Question;
 pub use head::{FeedError, Head, SignedHead, SnapshotName};
-pub use snapshot::Snapshot;
+pub use message::Message;
+pub use saved::Saved;
+pub use snapshot::{Snapshot, SnapshotReader};
 pub use table::Table;
 
 /// Why bytes are no file of the feed.

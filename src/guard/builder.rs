@@ -71,8 +71,8 @@ pub enum GuardError {
 struct NothingKnown;
 
 impl RevocationView for NothingKnown {
-    fn is_fresh(&self, _now: Timestamp) -> bool {
-        false
+    fn age_millis(&self, _now: Timestamp) -> Option<u64> {
+        None
     }
 
     fn is_revoked(&self, _key: &Key16) -> bool {

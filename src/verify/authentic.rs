@@ -23,7 +23,10 @@ pub struct Authentic {
     holders: Chain,
     /// The key that the next block would be signed with.
     last_key: VerifyingKey,
-    keys: Vec<(Key16, Option<usize>)>,
+    /// What it can be revoked by: each block, then its task, agent and root key.
+    keys: Vec<Key16>,
+    /// When it was issued, as its task's id says.
+    issued: Option<Timestamp>,
     expires: Option<Timestamp>,
 }
 
@@ -85,6 +88,14 @@ fn root_of<'a>(envelope: &Envelope, roots: &'a TrustedRoots) -> Result<&'a Trust
     })
 }
 
+/// When a task was issued: the time that a UUIDv7 begins with (RFC 9562, section 5.7).
+fn issued(task: &str) -> Option<Timestamp> {
+    let id = uuid::Uuid::try_parse(task).ok().filter(|id| id.get_version_num() == 7)?;
+    let (secs, nanos) = id.get_timestamp()?.to_unix();
+    let millis = secs.saturating_mul(1000).saturating_add(u64::from(nanos) / 1_000_000);
+    Some(Timestamp::from_millis(millis))
+}
+
 /// The earliest end that any block's check names. A block that could hold its check against a time
 /// of its own making names none: it would end before its token does, and its revocation with it.
 fn earliest_expiry(blocks: &[Arc<Block>]) -> Option<Timestamp> {
@@ -110,14 +121,14 @@ impl Authentic {
         last_key: VerifyingKey,
         holders: Chain,
     ) -> Self {
-        let ids = token.revocation_ids().iter().enumerate();
-        let mut keys: Vec<_> = ids.map(|(block, id)| (id.key16(), Some(block))).collect();
+        let mut keys: Vec<_> = token.revocation_ids().iter().map(RevocationId::key16).collect();
         for name in ["task", "agent"] {
-            keys.extend(token.authority_text(name).map(|text| (Key16::of(text.as_bytes()), None)));
+            keys.extend(token.authority_text(name).map(|text| Key16::of(text.as_bytes())));
         }
-        keys.push((Key16::of(&root.key.to_bytes()), None));
+        keys.push(Key16::of(&root.key.to_bytes()));
+        let issued = token.authority_text("task").and_then(issued);
         let expires = earliest_expiry(token.blocks());
-        Self { keys, expires, root: root.clone(), holders, last_key, token }
+        Self { keys, issued, expires, root: root.clone(), holders, last_key, token }
     }
 
     /// How many blocks another token has in common with this one, and the key that signs the next.
@@ -184,12 +195,17 @@ impl Authentic {
             let message = "this gateway does not know recent revocations";
             return Err(Reason::new(Code::RevocationStale, message));
         }
-        if let Some((_, block)) = self.keys.iter().find(|(key, _)| revocations.is_revoked(key)) {
+        if let Some(at) = revocations.first_revoked(&self.keys) {
+            let block = (at < self.blocks().len()).then_some(at);
             let message = match block {
                 Some(block) => format!("block {block} of the token is revoked"),
                 None => "the token's task, agent or root key is revoked".to_owned(),
             };
-            return Err(Reason { block: *block, ..Reason::new(Code::Revoked, message) });
+            return Err(Reason { block, ..Reason::new(Code::Revoked, message) });
+        }
+        if self.issued.unwrap_or_default() < revocations.issued_since() {
+            let message = "tokens issued when this one was are revoked";
+            return Err(Reason::new(Code::Revoked, message));
         }
         Ok(())
     }

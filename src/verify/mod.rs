@@ -26,5 +26,5 @@ pub use possession::{Possession, Unspent};
 pub use proof::{HolderProof, ProofFault, ProofTarget, check_holder, check_proof};
 pub use revocation::{
     DangerUnrevoked, ListError, RevocationEntry, RevocationKind, RevocationList, RevocationView,
-    Revocations, SignedList,
+    Revocations, SignedList, Within,
 };

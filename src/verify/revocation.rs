@@ -9,10 +9,70 @@ use crate::model::{Key16, Timestamp, limits};
 
 /// A verifier's view of revocations.
 pub trait RevocationView: Send + Sync {
-    /// Whether the view is recent enough to decide on.
-    fn is_fresh(&self, now: Timestamp) -> bool;
+    /// How long ago, at most, everything was known that had been revoked by then, in milliseconds;
+    /// none where nothing is known. Whoever has a monotonic clock passes over `now`.
+    fn age_millis(&self, now: Timestamp) -> Option<u64>;
+
     /// Whether something with this key is revoked.
     fn is_revoked(&self, key: &Key16) -> bool;
+
+    /// The first of these keys that is revoked.
+    fn first_revoked(&self, keys: &[Key16]) -> Option<usize> {
+        keys.iter().position(|key| self.is_revoked(key))
+    }
+
+    /// Tokens issued before this moment are revoked.
+    fn issued_since(&self) -> Timestamp {
+        Timestamp::default()
+    }
+
+    /// What ended before this moment may have been forgotten: for whoever asks, it is at least that
+    /// late.
+    fn forgets(&self) -> Timestamp {
+        Timestamp::default()
+    }
+
+    /// Whether the view is recent enough to decide on: no older than
+    /// [`limits::REVOCATION_AGE_SECS_MAX`], unless it says otherwise.
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        let millis_max = limits::REVOCATION_AGE_SECS_MAX.saturating_mul(1000);
+        self.age_millis(now).is_some_and(|age| age <= millis_max)
+    }
+}
+
+/// A view that decisions may rest on while it is no older than this.
+#[derive(Clone, Copy)]
+pub struct Within<'a> {
+    /// The view.
+    pub view: &'a dyn RevocationView,
+    /// How old it may be, in milliseconds.
+    pub age_millis_max: u64,
+}
+
+impl RevocationView for Within<'_> {
+    fn age_millis(&self, now: Timestamp) -> Option<u64> {
+        self.view.age_millis(now)
+    }
+
+    fn is_revoked(&self, key: &Key16) -> bool {
+        self.view.is_revoked(key)
+    }
+
+    fn first_revoked(&self, keys: &[Key16]) -> Option<usize> {
+        self.view.first_revoked(keys)
+    }
+
+    fn issued_since(&self) -> Timestamp {
+        self.view.issued_since()
+    }
+
+    fn forgets(&self) -> Timestamp {
+        self.view.forgets()
+    }
+
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        self.view.age_millis(now).is_some_and(|age| age <= self.age_millis_max)
+    }
 }
 
 /// No revocations, always fresh: for deciding offline, where nobody can say what was revoked.
@@ -20,8 +80,8 @@ pub trait RevocationView: Send + Sync {
 pub struct DangerUnrevoked;
 
 impl RevocationView for DangerUnrevoked {
-    fn is_fresh(&self, _now: Timestamp) -> bool {
-        true
+    fn age_millis(&self, _now: Timestamp) -> Option<u64> {
+        Some(0)
     }
 
     fn is_revoked(&self, _key: &Key16) -> bool {
@@ -195,13 +255,18 @@ impl Revocations {
 }
 
 impl RevocationView for Revocations {
-    fn is_fresh(&self, now: Timestamp) -> bool {
+    fn age_millis(&self, now: Timestamp) -> Option<u64> {
         // A list from the future would stay fresh for as long as it pleases.
-        let skew = limits::CLOCK_SKEW_SECS;
-        self.time <= now.plus_secs(skew) && now <= self.time.plus_secs(self.age_secs_max)
+        let is_real = self.time <= now.plus_secs(limits::CLOCK_SKEW_SECS);
+        is_real.then(|| now.millis().saturating_sub(self.time.millis()))
     }
 
     fn is_revoked(&self, key: &Key16) -> bool {
         self.keys.contains(key)
+    }
+
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        let millis_max = self.age_secs_max.saturating_mul(1000);
+        self.age_millis(now).is_some_and(|age| age <= millis_max)
     }
 }

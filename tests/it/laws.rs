@@ -147,8 +147,8 @@ fn law_2_a_stale_view_of_revocations_denies() {
 struct Revoked(HashSet<Key16>);
 
 impl RevocationView for Revoked {
-    fn is_fresh(&self, _now: Timestamp) -> bool {
-        true
+    fn age_millis(&self, _now: Timestamp) -> Option<u64> {
+        Some(0)
     }
 
     fn is_revoked(&self, key: &Key16) -> bool {

@@ -379,8 +379,8 @@ fn a_possession_is_of_one_token_and_for_one_call() {
 fn revocation_is_asked_before_the_proof() {
     struct All;
     impl hardtack::verify::RevocationView for All {
-        fn is_fresh(&self, _: Timestamp) -> bool {
-            true
+        fn age_millis(&self, _: Timestamp) -> Option<u64> {
+            Some(0)
         }
         fn is_revoked(&self, _: &hardtack::model::Key16) -> bool {
             true

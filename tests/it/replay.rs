@@ -204,8 +204,8 @@ async fn how_a_token_is_sent_must_fit_it() {
 async fn a_proof_is_spent_last() {
     struct All;
     impl RevocationView for All {
-        fn is_fresh(&self, _: Timestamp) -> bool {
-            true
+        fn age_millis(&self, _: Timestamp) -> Option<u64> {
+            Some(0)
         }
         fn is_revoked(&self, _: &hardtack::model::Key16) -> bool {
             true

@@ -156,8 +156,8 @@ async fn a_handler_that_panics_leaves_a_record() {
 struct Switch(Arc<AtomicUsize>);
 
 impl RevocationView for Switch {
-    fn is_fresh(&self, _: Timestamp) -> bool {
-        self.0.load(Ordering::SeqCst) != 2
+    fn age_millis(&self, _: Timestamp) -> Option<u64> {
+        (self.0.load(Ordering::SeqCst) != 2).then_some(0)
     }
 
     fn is_revoked(&self, _: &Key16) -> bool {
