@@ -20,7 +20,7 @@ const ANSWER_AGE_MAX: u64 = 60_000_000;
 /// for next. It does no I/O and reads no clock: moments are microseconds of a monotonic one.
 ///
 /// *Shape*: what it holds only moves forward. Entries that it refuses change nothing.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Follower {
     pub(super) roots: TrustedRoots,
     pub(super) issuer: Option<String>,
@@ -325,6 +325,25 @@ impl Follower {
     fn forgettable(&self, time: Timestamp) -> Timestamp {
         let kept = limits::CLOCK_SKEW_SECS.saturating_mul(1000);
         Timestamp::from_millis(time.millis().saturating_sub(kept))
+    }
+}
+
+/// A follower with a table of its own: what one learns from then on, the other does not.
+impl Clone for Follower {
+    fn clone(&self) -> Self {
+        Self {
+            roots: self.roots.clone(),
+            issuer: self.issuer.clone(),
+            keys: self.keys.clone(),
+            place: self.place,
+            seen: self.seen.clone(),
+            wanted: self.wanted.clone(),
+            table: Arc::new(self.table.grown(0, 0)),
+            before: self.before,
+            forgets: self.forgets,
+            freshness: self.freshness.clone(),
+            signer: self.signer,
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 //! the feed key in a [`Certificate`], the feed key signs heads, and a [`Follower`] decides what is
 //! believed, and how old that may be.
 
+mod bundle;
 mod certificate;
 mod delta;
 mod entry;
@@ -24,6 +25,7 @@ mod saved;
 mod snapshot;
 mod table;
 
+pub use bundle::{Bundle, RevokedAt};
 pub use certificate::{Certificate, SignedCertificate};
 pub use delta::Delta;
 pub use entry::{Entry, LogHash, Subject};

@@ -43,6 +43,8 @@ mod engine_samples;
 mod engine_support;
 mod engine_timing;
 mod feed;
+mod feed_bundle;
+mod feed_model;
 mod generators;
 mod grants;
 #[cfg(feature = "gateway")]
