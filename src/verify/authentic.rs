@@ -116,6 +116,8 @@ impl Authentic {
             keys.extend(token.authority_text(name).map(|text| (Key16::of(text.as_bytes()), None)));
         }
         keys.push((Key16::of(&root.key.to_bytes()), None));
+        let held = holders.holders().iter().map(|holder| Key16::of(&holder.key.to_bytes()));
+        keys.extend(held.map(|key| (key, None)));
         let expires = earliest_expiry(token.blocks());
         Self { keys, expires, root: root.clone(), holders, last_key, token }
     }
@@ -187,7 +189,7 @@ impl Authentic {
         if let Some((_, block)) = self.keys.iter().find(|(key, _)| revocations.is_revoked(key)) {
             let message = match block {
                 Some(block) => format!("block {block} of the token is revoked"),
-                None => "the token's task, agent or root key is revoked".to_owned(),
+                None => "the token's task, agent, root key or a holder is revoked".to_owned(),
             };
             return Err(Reason { block: *block, ..Reason::new(Code::Revoked, message) });
         }
