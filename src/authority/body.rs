@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::AppState;
 use super::problem::Refusal;
-use crate::keys::VerifyingKey;
+use crate::keys::{KeyId, TrustedRoot, VerifyingKey};
 use crate::model::{Json, JsonProfile};
 use crate::vocabulary::Grant;
 use crate::vocabulary::grant::grants_from_json;
@@ -20,6 +20,22 @@ use crate::vocabulary::grant::grants_from_json;
 pub(super) struct Fields {
     members: Vec<(String, Json)>,
     digest: [u8; 32],
+}
+
+/// How a request names a root key.
+pub(super) enum RootName {
+    Id(KeyId),
+    Key(VerifyingKey),
+}
+
+impl RootName {
+    /// Whether it names this one.
+    pub(super) fn is(&self, root: &TrustedRoot) -> bool {
+        match self {
+            Self::Id(id) => *id == root.id,
+            Self::Key(key) => *key == root.key,
+        }
+    }
 }
 
 type Result<T> = std::result::Result<T, Refusal>;
@@ -124,6 +140,24 @@ impl Fields {
             }
         };
         key.map(Some).map_err(|error| Refusal::Invalid(format!("`{name}`: {error}")))
+    }
+
+    /// A root key: its number, or its text form.
+    pub(super) fn root(&mut self, name: &str) -> Result<Option<RootName>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Json::String(text)) => match text.parse() {
+                Ok(key) => Ok(Some(RootName::Key(key))),
+                Err(error) => Err(Refusal::Invalid(format!("`{name}`: {error}"))),
+            },
+            Some(Json::Number(number)) => {
+                match number.as_integer().and_then(|id| KeyId::try_from(id).ok()) {
+                    Some(id) => Ok(Some(RootName::Id(id))),
+                    None => wrong(name, "is not a whole number in range"),
+                }
+            }
+            Some(other) => wrong(name, format!("is a {}, not a number or a string", other.kind())),
+        }
     }
 
     /// A flag; one left out is not set.

@@ -13,7 +13,7 @@ use crate::mint::MintError;
 use crate::model::Reason;
 use crate::store::StoreError;
 use crate::token::TokenError;
-use crate::verify::ProofFault;
+use crate::verify::{ProofFault, RevocationKind};
 
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +62,8 @@ pub(super) enum Refusal {
     NotHolder(&'static str),
     #[error("too many blocks of this task's tokens are revoked; revoke one above, or the task")]
     TooManyRevocations,
+    #[error("{}, so every gateway would refuse the token", revoked(*.0))]
+    Revoked(RevocationKind),
     #[error("the store is unavailable; nothing is known to have been changed")]
     Store,
     #[error("the request took too long; whether it took effect is not known")]
@@ -115,6 +117,7 @@ impl Refusal {
             Self::TooManyRevocations => {
                 (S::TOO_MANY_REQUESTS, "too-many-revocations", "Too many revocations")
             }
+            Self::Revoked(_) => (S::FORBIDDEN, "subject-revoked", "Revoked"),
             Self::Store => (S::SERVICE_UNAVAILABLE, "store-unavailable", "Store unavailable"),
             Self::Timeout => (S::SERVICE_UNAVAILABLE, "timeout", "Took too long"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
@@ -156,6 +159,17 @@ impl IntoResponse for Refusal {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
+    }
+}
+
+/// What of a task is revoked before it begins.
+fn revoked(kind: RevocationKind) -> &'static str {
+    match kind {
+        RevocationKind::Agent => "the agent is revoked",
+        RevocationKind::Holder => "the holder's key is revoked",
+        RevocationKind::Root => "the root key that signs here is revoked",
+        RevocationKind::Before => "all that is issued before a moment still to come is revoked",
+        RevocationKind::Block | RevocationKind::Task => "the task is revoked",
     }
 }
 

@@ -7,6 +7,10 @@
 //! A token is bound to the key that `holder` names, and the request proves in its `DPoP` header that
 //! the caller has it. A token bound to none is a bearer token: only clients whose limits say so may
 //! ask for one.
+//!
+//! Nobody gets a token that is dead on arrival: a task is refused while its agent, its holder's key or
+//! the root key is revoked. The store looks that up in the transaction that adds the task, so that an
+//! entry comes either before it or after it, and then ends it.
 
 use axum::Json;
 use axum::extract::State;
@@ -65,7 +69,8 @@ pub(super) async fn create(
         revocation_id: task.revocation_id.clone(),
         root: task.root,
     };
-    match authority.store.add_task(NewTask { task, idempotency, proof }).await? {
+    let new = NewTask { task, root: authority.root.public(), idempotency, proof };
+    match authority.store.add_task(new).await? {
         TaskAdded::Added => {
             let location = [(LOCATION, format!("/v1/tasks/{}", issued.task))];
             Ok((StatusCode::CREATED, location, Json(issued)))
@@ -73,6 +78,7 @@ pub(super) async fn create(
         TaskAdded::Repeated(task) => Err(Refusal::Repeated(task)),
         TaskAdded::KeyReused => Err(Refusal::KeyReused),
         TaskAdded::ProofUsed => Err(Refusal::ProofUsed),
+        TaskAdded::Revoked(kind) => Err(Refusal::Revoked(kind)),
     }
 }
 

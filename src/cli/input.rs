@@ -98,15 +98,24 @@ pub(super) fn inline(argument: &str, max: usize) -> anyhow::Result<String> {
 
 /// The token of an argument: itself, or what stdin holds where the argument is `-`.
 pub(super) fn token_text(argument: &str) -> anyhow::Result<String> {
-    if argument != "-" {
-        return Ok(argument.trim().to_owned());
+    match argument {
+        "-" => token_of(&Source::Stdin),
+        token => Ok(token.trim().to_owned()),
     }
+}
+
+/// The token that a file holds.
+pub(super) fn token_file(path: &Path) -> anyhow::Result<String> {
+    token_of(&Source::File(path.to_owned()))
+}
+
+fn token_of(source: &Source) -> anyhow::Result<String> {
     // Room for a line end, and for saying that a token is too long rather than cutting it.
     let max = limits::TOKEN_BYTES_MAX.div_ceil(3) * 4 + 1024;
-    let text = Source::Stdin.text(max)?;
+    let text = source.text(max)?;
     let token = text.trim();
     if token.is_empty() {
-        bail!("stdin holds no token");
+        bail!("{source} holds no token");
     }
     Ok(token.to_owned())
 }

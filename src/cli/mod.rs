@@ -19,6 +19,7 @@ mod key;
 mod mint;
 mod output;
 mod policy;
+mod revocations;
 mod revoke;
 mod roots;
 mod serve;
@@ -82,8 +83,11 @@ enum Command {
     /// Ask an authority for tasks, and end them.
     #[command(subcommand)]
     Task(task::Command),
-    /// Revoke a task, or a block and every token that contains it.
+    /// Revoke a task, a block, an agent, a key, or all that is older than a moment.
     Revoke(revoke::Args),
+    /// Look after an authority's revocation log.
+    #[command(subcommand)]
+    Revocations(revocations::Command),
     /// Check and show the records of decisions.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -122,6 +126,7 @@ impl Command {
             Self::Serve(args) => args.run(out),
             Self::Task(command) => command.run(out),
             Self::Revoke(args) => args.run(out),
+            Self::Revocations(command) => command.run(out),
             Self::Audit(command) => command.run(out),
             Self::Policy(command) => command.run(out),
             Self::Completions(args) => args.run(out),

@@ -26,6 +26,8 @@ pub enum Subject {
     Agent(Key16),
     /// Every token signed by a root key.
     Root(Key16),
+    /// Every token that a holder's key held at any hop.
+    Holder(Key16),
     /// Every token issued before a moment, in whole seconds.
     Before(Timestamp),
 }
@@ -48,67 +50,82 @@ pub struct Entry {
 pub struct LogHash(pub [u8; 32]);
 
 impl Subject {
-    /// The subject of a kind and a key.
-    pub fn of(kind: RevocationKind, key: Key16) -> Self {
-        match kind {
+    /// The subject of a kind and its 16 bytes; `None` where those of a moment are none.
+    pub fn of(kind: RevocationKind, key: Key16) -> Option<Self> {
+        Some(match kind {
             RevocationKind::Block => Self::Block(key),
             RevocationKind::Task => Self::Task(key),
             RevocationKind::Agent => Self::Agent(key),
             RevocationKind::Root => Self::Root(key),
-        }
+            RevocationKind::Holder => Self::Holder(key),
+            RevocationKind::Before => {
+                let secs = u64::try_from(u128::from_be_bytes(key.0)).ok()?;
+                let moment = Timestamp::from_secs(secs);
+                Self::Before((moment.secs() == secs).then_some(moment)?)
+            }
+        })
     }
 
     /// The word for the kind.
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Block(_) => "block",
-            Self::Task(_) => "task",
-            Self::Agent(_) => "agent",
-            Self::Root(_) => "root",
-            Self::Before(_) => "before",
-        }
+        let kind = match self {
+            Self::Block(_) => RevocationKind::Block,
+            Self::Task(_) => RevocationKind::Task,
+            Self::Agent(_) => RevocationKind::Agent,
+            Self::Root(_) => RevocationKind::Root,
+            Self::Holder(_) => RevocationKind::Holder,
+            Self::Before(_) => RevocationKind::Before,
+        };
+        kind.as_str()
     }
 
     /// The key that verifiers look up; none for a moment.
     pub fn key16(&self) -> Option<Key16> {
         match self {
-            Self::Block(key) | Self::Task(key) | Self::Agent(key) | Self::Root(key) => Some(*key),
             Self::Before(_) => None,
+            other => Some(other.bytes16()),
+        }
+    }
+
+    /// The 16 bytes that stand for it where it is written: its key, or the seconds of a moment as a
+    /// big-endian number.
+    pub fn bytes16(&self) -> Key16 {
+        match self {
+            Self::Block(key)
+            | Self::Task(key)
+            | Self::Agent(key)
+            | Self::Root(key)
+            | Self::Holder(key) => *key,
+            Self::Before(moment) => Key16(u128::from(moment.secs()).to_be_bytes()),
         }
     }
 
     /// Kind and key, and the second in which it ends.
     pub(super) fn write(&self, ends: u32, to: &mut Vec<u8>) {
-        let (tag, key) = match self {
-            Self::Block(key) => (1, key.0),
-            Self::Task(key) => (2, key.0),
-            Self::Agent(key) => (3, key.0),
-            Self::Root(key) => (4, key.0),
-            Self::Before(moment) => (5, u128::from(moment.secs()).to_be_bytes()),
-        };
-        to.push(tag);
-        to.extend(key);
+        to.push(match self {
+            Self::Block(_) => 1,
+            Self::Task(_) => 2,
+            Self::Agent(_) => 3,
+            Self::Root(_) => 4,
+            Self::Before(_) => 5,
+            Self::Holder(_) => 6,
+        });
+        to.extend(self.bytes16().0);
         to.extend(ends.to_be_bytes());
     }
 
     pub(super) fn read(bytes: &mut Bytes<'_>) -> Result<(Self, u32), Malformed> {
         let [tag] = bytes.array()?;
-        let key: [u8; 16] = bytes.array()?;
-        let subject = match tag {
-            1 => Self::Block(Key16(key)),
-            2 => Self::Task(Key16(key)),
-            3 => Self::Agent(Key16(key)),
-            4 => Self::Root(Key16(key)),
-            5 => {
-                let secs = u64::try_from(u128::from_be_bytes(key)).map_err(|_| Malformed)?;
-                let moment = Timestamp::from_secs(secs);
-                match moment.secs() == secs {
-                    true => Self::Before(moment),
-                    false => return Err(Malformed),
-                }
-            }
+        let kind = match tag {
+            1 => RevocationKind::Block,
+            2 => RevocationKind::Task,
+            3 => RevocationKind::Agent,
+            4 => RevocationKind::Root,
+            5 => RevocationKind::Before,
+            6 => RevocationKind::Holder,
             _ => return Err(Malformed),
         };
+        let subject = Self::of(kind, Key16(bytes.array()?)).ok_or(Malformed)?;
         Ok((subject, bytes.u32()?))
     }
 }
@@ -229,5 +246,40 @@ impl TryFrom<String> for LogHash {
 impl From<LogHash> for String {
     fn from(hash: LogHash) -> Self {
         hash.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_one_encoding() {
+        let key = Key16([7; 16]);
+        let secs = Key16(u128::from(1_800_000_000_u64).to_be_bytes());
+        for (kind, key, tag) in [
+            (RevocationKind::Block, key, 1),
+            (RevocationKind::Task, key, 2),
+            (RevocationKind::Agent, key, 3),
+            (RevocationKind::Root, key, 4),
+            (RevocationKind::Before, secs, 5),
+            (RevocationKind::Holder, key, 6),
+        ] {
+            let subject = Subject::of(kind, key).unwrap();
+            assert_eq!((subject.kind(), subject.bytes16()), (kind.as_str(), key));
+            assert_eq!(subject.key16().is_none(), kind == RevocationKind::Before);
+            let mut written = Vec::new();
+            subject.write(9, &mut written);
+            assert_eq!((written.len(), written[0]), (SUBJECT_BYTES, tag));
+            assert_eq!(Subject::read(&mut Bytes(&written)), Ok((subject, 9)));
+        }
+        let read = |tag: u8, key: [u8; 16]| {
+            let bytes = [&[tag][..], &key, &[0; 4]].concat();
+            Subject::read(&mut Bytes(&bytes))
+        };
+        assert_eq!([read(0, [0; 16]), read(7, [0; 16])], [Err(Malformed), Err(Malformed)]);
+        // Later than there are moments, and more than a number of seconds.
+        assert_eq!(read(5, 253_402_300_800_u128.to_be_bytes()), Err(Malformed));
+        assert_eq!(read(5, [7; 16]), Err(Malformed));
     }
 }

@@ -37,7 +37,8 @@ impl RevocationId {
 }
 
 impl Key16 {
-    /// The key of a revocation identifier, a task id, an agent or a root key.
+    /// The key of a revocation identifier, a task id, an agent, or the bytes of a public key: a
+    /// root's or a holder's.
     pub fn of(subject: &[u8]) -> Self {
         let mut key = [0; 16];
         for (to, from) in key.iter_mut().zip(Sha256::digest(subject)) {

@@ -1,13 +1,16 @@
 //! What every store has to do. A new one calls [`check_all`] with a way to make an empty store.
 
+mod revoking;
+
 use std::future::Future;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::*;
-use crate::model::Key16;
-use crate::verify::RevocationKind;
+use crate::keys::{RootKey, VerifyingKey};
+use crate::model::{Key16, limits};
+use crate::verify::{RevocationEntry, RevocationKind};
 use crate::vocabulary::grant::grants_from_json;
 
 const GRANT: &[u8] = br#"[{"tool": "stripe/refund", "args": {"amount": {"max": 12.5}}},
@@ -26,6 +29,11 @@ pub(super) async fn check_all<S: Store, F: Future<Output = S>>(empty: impl Fn() 
     the_log_has_one_hash_at_every_place(&empty().await).await;
     the_log_keeps_the_later_end(&empty().await).await;
     entries_of_one_task_are_bounded(&empty().await).await;
+    revoking::each_kind_ends_the_live_tasks_it_hits(&empty).await;
+    revoking::kinds_end_when_nothing_is_left_to_hit(&empty().await).await;
+    revoking::an_entry_and_what_it_ends_are_one_change(&empty().await).await;
+    revoking::no_task_begins_that_is_revoked(&empty().await).await;
+    revoking::a_log_that_lost_entries_begins_anew(&empty().await).await;
     a_bad_write_harms_no_other(&empty().await).await;
     a_closed_store_takes_no_writes(&empty().await).await;
 }
@@ -68,7 +76,8 @@ fn new_task(client: &str, number: u64) -> TaskRecord {
 }
 
 fn plain(task: TaskRecord) -> NewTask {
-    NewTask { task, idempotency: None, proof: None }
+    let root = RootKey::generate(&mut StdRng::seed_from_u64(0)).public();
+    NewTask { task, root, idempotency: None, proof: None }
 }
 
 fn repeatable(task: TaskRecord, idempotency: Option<Idempotency>) -> NewTask {
@@ -80,17 +89,14 @@ fn revocation_id(number: u64) -> RevocationId {
 }
 
 fn block(number: u64, not_after: Timestamp) -> NewRevocation {
-    NewRevocation {
-        kind: RevocationKind::Block,
-        key16: Key16::of(&number.to_be_bytes()),
-        not_after,
-        reason: Some("lost".to_owned()),
-        by: None,
-        task: None,
-        block: None,
-        ends_task: false,
-        at: at(0),
-    }
+    let (kind, key) = (RevocationKind::Block, Key16::of(&number.to_be_bytes()));
+    let reason = Some("lost".to_owned());
+    NewRevocation { reason, ..NewRevocation::new(kind, key, not_after, at(0)) }
+}
+
+fn whole(task: &str, revocation: NewRevocation) -> NewRevocation {
+    let ends = Ends::Task(task.to_owned());
+    NewRevocation { task: Some(task.to_owned()), ends, ..revocation }
 }
 
 async fn add(store: &impl Store, seed: u64, name: &str) -> String {
@@ -102,7 +108,7 @@ async fn add(store: &impl Store, seed: u64, name: &str) -> String {
 
 async fn seq(store: &impl Store, revocation: NewRevocation) -> u64 {
     match store.revoke(revocation).await.unwrap() {
-        Revoked::Entry(entry) => entry.seq,
+        Revoked::Entry { entry, .. } => entry.seq,
         Revoked::TooMany => panic!("too many"),
     }
 }
@@ -226,8 +232,7 @@ async fn completing_revokes_once(store: &impl Store) {
         Ok(None)
     );
     // What is revoked afterwards stays completed.
-    let late = NewRevocation { task: Some(task.id.clone()), ends_task: true, ..block(1, at(900)) };
-    assert_eq!(seq(store, late).await, 2);
+    assert_eq!(seq(store, whole(&task.id, block(1, at(900)))).await, 2);
     assert_eq!(store.task(&task.id).await.unwrap().unwrap().ended, ended);
 }
 
@@ -244,9 +249,8 @@ async fn the_log_counts_without_gaps(store: &impl Store) {
                 .await
                 .unwrap();
         } else {
-            let id = Some(new_task("", number).id);
-            let revocation = NewRevocation { task: id, ends_task: true, ..block(number, at(950)) };
-            store.revoke(revocation).await.unwrap();
+            let id = new_task("", number).id;
+            store.revoke(whole(&id, block(number, at(950)))).await.unwrap();
         }
     });
     join_all(changes).await;
@@ -265,7 +269,7 @@ async fn the_log_has_one_hash_at_every_place(store: &impl Store) {
     assert_eq!((empty.seq, empty.hash, empty.entries.len()), (0, start, 0));
     for number in 1..=5 {
         let by = Some(format!("client:{number}"));
-        let kind = RevocationKind::ALL[number as usize % 4];
+        let kind = RevocationKind::ALL[number as usize % 5];
         seq(store, NewRevocation { by, kind, ..block(number, at(60)) }).await;
     }
     let (mut hash, mut place) = (start, 0);
@@ -313,8 +317,8 @@ async fn entries_of_one_task_are_bounded(store: &impl Store) {
         count = most;
     }
     assert_eq!(count, u64::from(TASK_REVOCATIONS_MAX));
-    let whole = NewRevocation { ends_task: true, ..of(count, "t", 1) };
-    assert_eq!(seq(store, whole).await, count + 1);
+    assert_eq!(seq(store, whole("t", of(count, "t", 1))).await, count + 1);
+    assert_eq!(store.foresee(of(count + 9, "t", 1)).await, Ok(Foreseen::TooMany));
     assert_eq!(seq(store, of(count + 1, "u", 15)).await, count + 2);
 }
 

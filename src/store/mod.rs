@@ -23,7 +23,8 @@ pub use client::{Client, ClientAdded, ClientLimits, NewClient};
 pub use client_key::{ClientKey, ClientKeyError, KeyDigest};
 pub use page::{Cursor, CursorError, Page, PageRequest};
 pub use revocation::{
-    ListedRevocations, LogPart, NewRevocation, PLACE_REVOCATIONS, Revoked, TASK_REVOCATIONS_MAX,
+    Ends, Foreseen, ListedRevocations, LogPart, NewRevocation, PLACE_REVOCATIONS, Restart, Revoked,
+    TASK_REVOCATIONS_MAX,
 };
 pub use task::{
     Ended, IDEMPOTENCY_SECS, Idempotency, NewTask, SpentProof, TaskAdded, TaskFilter, TaskRecord,
@@ -61,8 +62,8 @@ pub trait Clients {
 
 /// The tasks that were issued.
 pub trait Tasks {
-    /// Adds a task, unless its idempotency key was used in the last [`IDEMPOTENCY_SECS`], or its
-    /// proof at any time that is remembered.
+    /// Adds a task, unless its idempotency key was used in the last [`IDEMPOTENCY_SECS`], its proof
+    /// at any time that is remembered, or the log holds what would refuse its token everywhere.
     fn add_task(&self, task: NewTask) -> Pending<'_, TaskAdded>;
     /// The task with this id.
     fn task<'a>(&'a self, id: &'a str) -> Pending<'a, Option<TaskRecord>>;
@@ -82,8 +83,16 @@ pub trait Tasks {
 
 /// The revocation log.
 pub trait RevocationLog {
-    /// Appends an entry, and ends the task it names as revoked, in one transaction.
+    /// Appends an entry, and ends the live tasks that it hits as revoked, in one transaction.
     fn revoke(&self, revocation: NewRevocation) -> Pending<'_, Revoked>;
+    /// What [`revoke`](Self::revoke) would do now; changes nothing.
+    fn foresee(&self, revocation: NewRevocation) -> Pending<'_, Foreseen>;
+    /// Begins a new epoch, since nobody knows what this log has lost, in one transaction: its first
+    /// entry revokes all that was issued before this moment. Entries follow that hit later tokens
+    /// too; the others are put aside.
+    fn restart_log(&self, by: String, at: Timestamp) -> Pending<'_, Restart>;
+    /// What [`restart_log`](Self::restart_log) would do now; changes nothing.
+    fn foresee_restart(&self, at: Timestamp) -> Pending<'_, Restart>;
     /// The highest place in the log; 0 while it is empty.
     fn revocation_seq(&self) -> Pending<'_, u64>;
     /// So many entries after a place, and where the log ends, of one instant.

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use crate::keys::{KeyId, VerifyingKey};
 use crate::model::{RevocationId, Timestamp};
+use crate::verify::RevocationKind;
 use crate::vocabulary::Grant;
 
 /// How long an idempotency key is remembered.
@@ -89,6 +90,8 @@ pub struct Idempotency {
 pub struct NewTask {
     /// The task.
     pub task: TaskRecord,
+    /// The root key that signed its token.
+    pub root: VerifyingKey,
     /// What makes the request known if it is repeated.
     pub idempotency: Option<Idempotency>,
     /// What is spent of the proof that came with the request.
@@ -115,6 +118,9 @@ pub enum TaskAdded {
     KeyReused,
     /// The proof was used before; nothing was added.
     ProofUsed,
+    /// The agent, the holder, the root key or the moment is revoked, so that no verifier would take
+    /// the token; nothing was added.
+    Revoked(RevocationKind),
 }
 
 impl TaskRecord {

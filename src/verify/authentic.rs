@@ -23,7 +23,7 @@ pub struct Authentic {
     holders: Chain,
     /// The key that the next block would be signed with.
     last_key: VerifyingKey,
-    /// What it can be revoked by: each block, then its task, agent and root key.
+    /// What it can be revoked by: each block, then its task, agent, root key and holders.
     keys: Vec<Key16>,
     /// When it was issued, as its task's id says.
     issued: Option<Timestamp>,
@@ -126,6 +126,8 @@ impl Authentic {
             keys.extend(token.authority_text(name).map(|text| Key16::of(text.as_bytes())));
         }
         keys.push(Key16::of(&root.key.to_bytes()));
+        let held = holders.holders().iter().map(|holder| Key16::of(&holder.key.to_bytes()));
+        keys.extend(held);
         let issued = token.authority_text("task").and_then(issued);
         let expires = earliest_expiry(token.blocks());
         Self { keys, issued, expires, root: root.clone(), holders, last_key, token }
@@ -199,7 +201,7 @@ impl Authentic {
             let block = (at < self.blocks().len()).then_some(at);
             let message = match block {
                 Some(block) => format!("block {block} of the token is revoked"),
-                None => "the token's task, agent or root key is revoked".to_owned(),
+                None => "the token's task, agent, root key or a holder is revoked".to_owned(),
             };
             return Err(Reason { block, ..Reason::new(Code::Revoked, message) });
         }

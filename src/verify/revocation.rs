@@ -101,11 +101,16 @@ pub enum RevocationKind {
     Agent,
     /// Every token signed by a root key.
     Root,
+    /// Every token that a holder's key held at any hop.
+    Holder,
+    /// Every token issued before a moment: the key is its whole seconds, a big-endian number.
+    Before,
 }
 
 impl RevocationKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Block, Self::Task, Self::Agent, Self::Root];
+    pub const ALL: [Self; 6] =
+        [Self::Block, Self::Task, Self::Agent, Self::Root, Self::Holder, Self::Before];
 
     /// The kind in one word.
     pub fn as_str(self) -> &'static str {
@@ -114,6 +119,8 @@ impl RevocationKind {
             Self::Task => "task",
             Self::Agent => "agent",
             Self::Root => "root",
+            Self::Holder => "holder",
+            Self::Before => "before",
         }
     }
 }

@@ -152,6 +152,11 @@ fn secrets_in_the_wrong_place_are_not_repeated() {
             vec!["task", "show", secret],
             vec!["task", "list", "--server", secret, "--client-key", "root.key"],
             vec!["revoke", "--block", secret],
+            vec!["revoke", "--before", secret],
+            vec!["revoke", "--holder", secret],
+            vec!["revoke", "--root", secret],
+            vec!["revoke", "--token-file", secret],
+            vec!["revocations", "restart", secret],
             vec!["completions", secret],
         ] {
             let ran = cli.fed(&args, token.as_bytes());

@@ -19,11 +19,12 @@ fn key(r: &mut impl RngCore) -> Key16 {
 }
 
 fn subject(r: &mut impl RngCore) -> Subject {
-    match r.gen_range(0..5) {
+    match r.gen_range(0..6) {
         0 => Subject::Block(key(r)),
         1 => Subject::Task(key(r)),
         2 => Subject::Agent(key(r)),
         3 => Subject::Root(key(r)),
+        4 => Subject::Holder(key(r)),
         _ => Subject::Before(Timestamp::from_secs(r.gen_range(0..2_000_000_000))),
     }
 }

@@ -10,6 +10,7 @@ use hardtack::mint::mint;
 use hardtack::model::{Args, Code, JsonProfile, Key16, Timestamp};
 use hardtack::verify::{
     DangerUnrevoked, RevocationList, RevocationView, Revocations, SignedList, authenticate,
+    authenticate_like,
 };
 use hardtack::vocabulary::Datalog;
 
@@ -176,6 +177,34 @@ fn law_2_a_revoked_block_task_agent_or_root_denies() {
     assert_eq!(verdicts(parent.authority_text("task").unwrap().as_bytes()), ["revoked"; 3]);
     assert_eq!(verdicts(b"agent:orchestrator"), ["revoked"; 3]);
     assert_eq!(verdicts(&root().public().to_bytes()), ["revoked"; 3]);
+}
+
+/// A leaked key takes down what it held at any hop, whoever holds that now; and nothing else.
+#[test]
+fn law_2_a_revoked_holder_at_any_hop_denies() {
+    use crate::holders::{bound, handed, holder};
+
+    let first = bound();
+    let through = handed(&handed(&first, 0, 1), 1, 2);
+    let around = handed(&handed(&first, 0, 3), 3, 2);
+    let verdicts = |revoked: &[u8]| {
+        let view = Revoked(HashSet::from([Key16::of(revoked)]));
+        [&first, &through, &around].map(|token| {
+            // A child of a known token is held against all of its holders too.
+            let known = authenticate(first.clone(), &roots()).unwrap();
+            let alone = authenticate(token.clone(), &roots()).unwrap();
+            let like = authenticate_like(token.clone().into(), &roots(), Some(&known)).unwrap();
+            let [alone, like] = [alone, like].map(|it| it.unrevoked(&view, now()).is_ok());
+            assert_eq!(alone, like);
+            alone
+        })
+    };
+    let key = |n| holder(n).public().to_bytes();
+    assert_eq!(verdicts(&key(4)), [true; 3]);
+    assert_eq!(verdicts(&key(1)), [true, false, true]);
+    assert_eq!(verdicts(&key(3)), [true, true, false]);
+    assert_eq!(verdicts(&key(2)), [true, false, false]);
+    assert_eq!(verdicts(&key(0)), [false; 3]);
 }
 
 #[test]

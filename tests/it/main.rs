@@ -28,6 +28,8 @@ mod cli_mistakes;
 #[cfg(feature = "cli")]
 mod cli_picture;
 #[cfg(feature = "cli")]
+mod cli_revoke;
+#[cfg(feature = "cli")]
 mod cli_support;
 #[cfg(feature = "cli")]
 mod cli_verify;

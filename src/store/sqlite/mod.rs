@@ -4,6 +4,8 @@
 //! callers share one sync; readers have connections of their own and never wait for it.
 
 mod clients;
+mod hits;
+mod restart;
 mod revocations;
 mod rows;
 mod tasks;
@@ -98,10 +100,12 @@ fn migrator() -> Migrator {
     let first = include_str!("../../../migrations/sqlite/0001_authority.sql");
     let second = include_str!("../../../migrations/sqlite/0002_holders.sql");
     let third = include_str!("../../../migrations/sqlite/0003_feed.sql");
+    let fourth = include_str!("../../../migrations/sqlite/0004_kinds.sql");
     Migrator::with_migrations(vec![
         migration(1, "authority", first),
         migration(2, "holders", second),
         migration(3, "feed", third),
+        migration(4, "kinds", fourth),
     ])
 }
 
@@ -165,5 +169,39 @@ mod tests {
             assert_eq!(part.entries[0].ends(), 1_800_000_001);
             store.close().await.unwrap();
         }
+    }
+
+    /// A log that had its hashes keeps them when it learns of new kinds.
+    #[tokio::test]
+    async fn a_log_of_before_keeps_its_hashes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hardtack.db");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let mut connection = options.connect().await.unwrap();
+        let earlier = migrator().iter().take(3).cloned().collect();
+        Migrator::with_migrations(earlier).run(&mut connection).await.unwrap();
+        // No hash that anybody would work out: it shows that none was.
+        let sql = "INSERT INTO revocations (seq, kind, key16, not_after, reason, revoker, task, \
+                   created, hash) VALUES (1, 'agent', '000102030405060708090a0b0c0d0e0f', \
+                   1800000000500, 'lost', 'client:1', 't', 5, ?1)";
+        sqlx::query(sql).bind(vec![7_u8; 32]).execute(&mut connection).await.unwrap();
+        let indexes = async |connection: &mut SqliteConnection| -> Vec<String> {
+            let sql = "SELECT name FROM sqlite_schema WHERE tbl_name = 'revocations' \
+                       AND type = 'index' ORDER BY name";
+            let rows = sqlx::query_scalar(sql).fetch_all(connection);
+            rows.await.unwrap()
+        };
+        let before = indexes(&mut connection).await;
+        connection.close().await.unwrap();
+        let store = SqliteStore::open(&path, false).await.unwrap();
+        let part = store.log_after(0, 10).await.unwrap();
+        assert_eq!((part.seq, part.hash), (1, LogHash([7; 32])));
+        let [entry] = part.entries.as_slice() else { panic!("{part:?}") };
+        assert_eq!((entry.subject().kind(), entry.ends()), ("agent", 1_800_000_001));
+        assert_eq!((entry.reason(), entry.by()), (Some("lost"), Some("client:1")));
+        store.close().await.unwrap();
+        let mut connection = options.connect().await.unwrap();
+        let after = indexes(&mut connection).await;
+        assert!(before.iter().all(|name| after.contains(name)), "{before:?} {after:?}");
     }
 }

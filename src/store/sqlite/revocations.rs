@@ -3,11 +3,12 @@ use sqlx::{Connection, Row, SqliteConnection};
 
 use super::rows::{column, millis, moment, parsed, signed, unsigned};
 use super::writer::Change;
-use super::{SqliteStore, unavailable};
+use super::{SqliteStore, hits, restart, unavailable};
 use crate::feed::{Entry, LogHash, Subject};
 use crate::model::Timestamp;
 use crate::store::{
-    ListedRevocations, LogPart, NewRevocation, Pending, RevocationLog, Revoked, StoreError,
+    Ends, Foreseen, ListedRevocations, LogPart, NewRevocation, Pending, Restart, RevocationLog,
+    Revoked, StoreError,
 };
 use crate::verify::{RevocationEntry, RevocationKind};
 
@@ -16,6 +17,33 @@ const HIGHEST: &str = "SELECT coalesce(max(seq), 0) AS seq FROM revocations";
 impl RevocationLog for SqliteStore {
     fn revoke(&self, revocation: NewRevocation) -> Pending<'_, Revoked> {
         Box::pin(self.writer.write(revocation))
+    }
+
+    fn foresee(&self, revocation: NewRevocation) -> Pending<'_, Foreseen> {
+        Box::pin(async move {
+            let mut reading = self.readers.begin().await.map_err(unavailable)?;
+            let is_there = known(&revocation, &mut reading).await?.is_some();
+            if !is_there && is_full(&revocation, &mut reading).await? {
+                return Ok(Foreseen::TooMany);
+            }
+            let live_tasks = hits::count(&revocation.ends, revocation.at, &mut reading).await?;
+            let known = newest(&revocation, &mut reading).await?;
+            reading.rollback().await.map_err(unavailable)?;
+            Ok(Foreseen::Entry { known, live_tasks })
+        })
+    }
+
+    fn restart_log(&self, by: String, at: Timestamp) -> Pending<'_, Restart> {
+        Box::pin(self.writer.write(restart::Restarting { by, at }))
+    }
+
+    fn foresee_restart(&self, at: Timestamp) -> Pending<'_, Restart> {
+        Box::pin(async move {
+            let mut reading = self.readers.begin().await.map_err(unavailable)?;
+            let foreseen = restart::foreseen(at, &mut reading).await?;
+            reading.rollback().await.map_err(unavailable)?;
+            Ok(foreseen)
+        })
     }
 
     fn revocation_seq(&self) -> Pending<'_, u64> {
@@ -28,9 +56,7 @@ impl RevocationLog for SqliteStore {
     fn log_after(&self, seq: u64, limit: u32) -> Pending<'_, LogPart> {
         Box::pin(async move {
             let mut reading = self.readers.begin().await.map_err(unavailable)?;
-            let epoch = sqlx::query("SELECT epoch FROM log");
-            let epoch = epoch.fetch_one(&mut *reading).await.map_err(unavailable)?;
-            let epoch = unsigned(&epoch, "epoch")?;
+            let epoch = epoch(&mut reading).await?;
             let (last, hash) = end_of_log(epoch, &mut reading).await?;
             let rows =
                 sqlx::query("SELECT * FROM revocations WHERE seq > ?1 ORDER BY seq LIMIT ?2")
@@ -78,50 +104,33 @@ impl Change for NewRevocation {
 
     fn make<'a>(&'a self, connection: &'a mut SqliteConnection) -> Pending<'a, Revoked> {
         Box::pin(async move {
-            let revoked = append(self, connection).await?;
-            if self.ends_task && matches!(revoked, Revoked::Entry(_)) {
-                sqlx::query(
-                    "UPDATE tasks SET ended = ?2, ended_as = 'revoked' \
-                     WHERE id = ?1 AND ended IS NULL",
-                )
-                .bind(&self.task)
-                .bind(millis(self.at))
-                .execute(connection)
-                .await
-                .map_err(unavailable)?;
-            }
-            Ok(revoked)
+            let Some(entry) = append(self, &mut *connection).await? else {
+                return Ok(Revoked::TooMany);
+            };
+            let live_tasks = hits::end(&self.ends, self.at, connection).await?;
+            Ok(Revoked::Entry { entry, live_tasks })
         })
     }
 }
 
-/// Appends an entry at the next place, unless one that reaches as far is there already.
+/// Appends an entry at the next place, unless one that reaches as far is there already; `None` where
+/// the task has as many as it may.
 pub(super) async fn append(
     revocation: &NewRevocation,
     connection: &mut SqliteConnection,
-) -> Result<Revoked, StoreError> {
-    let known = sqlx::query(
-        "SELECT * FROM revocations WHERE key16 = ?1 AND kind = ?2 AND not_after >= ?3 \
-         ORDER BY seq LIMIT 1",
-    )
-    .bind(revocation.key16.to_string())
-    .bind(revocation.kind.as_str())
-    .bind(millis(revocation.not_after))
-    .fetch_optional(&mut *connection)
-    .await
-    .map_err(unavailable)?;
-    if let Some(row) = known {
-        return Ok(Revoked::Entry(entry(&row)?));
+) -> Result<Option<RevocationEntry>, StoreError> {
+    if let Some(known) = known(revocation, &mut *connection).await? {
+        return Ok(Some(known));
     }
     if is_full(revocation, connection).await? {
-        return Ok(Revoked::TooMany);
+        return Ok(None);
     }
     let subject = Subject::of(revocation.kind, revocation.key16);
+    let subject = subject.ok_or(StoreError::Malformed("key16"))?;
     let (reason, by) = (revocation.reason.clone(), revocation.by.clone());
     let logged = Entry::new(subject, revocation.not_after, reason, by);
     let logged = logged.ok_or(StoreError::Malformed("reason"))?;
-    let epoch = sqlx::query("SELECT epoch FROM log").fetch_one(&mut *connection).await;
-    let epoch = unsigned(&epoch.map_err(unavailable)?, "epoch")?;
+    let epoch = epoch(&mut *connection).await?;
     let (last, before) = end_of_log(epoch, &mut *connection).await?;
     let row = sqlx::query(
         "INSERT INTO revocations (seq, kind, key16, not_after, reason, revoker, task, created, \
@@ -139,7 +148,49 @@ pub(super) async fn append(
     .fetch_one(connection)
     .await
     .map_err(unavailable)?;
-    Ok(Revoked::Entry(entry(&row)?))
+    entry(&row).map(Some)
+}
+
+/// The first entry for the same that reaches as far.
+async fn known(
+    revocation: &NewRevocation,
+    connection: &mut SqliteConnection,
+) -> Result<Option<RevocationEntry>, StoreError> {
+    let row = sqlx::query(
+        "SELECT * FROM revocations WHERE key16 = ?1 AND kind = ?2 AND not_after >= ?3 \
+         ORDER BY seq LIMIT 1",
+    )
+    .bind(revocation.key16.to_string())
+    .bind(revocation.kind.as_str())
+    .bind(millis(revocation.not_after))
+    .fetch_optional(connection)
+    .await
+    .map_err(unavailable)?;
+    row.as_ref().map(entry).transpose()
+}
+
+/// The newest entry for the same, unless it has ended.
+async fn newest(
+    revocation: &NewRevocation,
+    connection: &mut SqliteConnection,
+) -> Result<Option<RevocationEntry>, StoreError> {
+    let row = sqlx::query(
+        "SELECT * FROM revocations WHERE key16 = ?1 AND kind = ?2 AND not_after >= ?3 \
+         ORDER BY seq DESC LIMIT 1",
+    )
+    .bind(revocation.key16.to_string())
+    .bind(revocation.kind.as_str())
+    .bind(millis(revocation.at))
+    .fetch_optional(connection)
+    .await
+    .map_err(unavailable)?;
+    row.as_ref().map(entry).transpose()
+}
+
+/// Which log it is.
+pub(super) async fn epoch(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let row = sqlx::query("SELECT epoch FROM log").fetch_one(connection).await;
+    unsigned(&row.map_err(unavailable)?, "epoch")
 }
 
 /// The highest place of the log, and the hash there.
@@ -156,8 +207,7 @@ async fn end_of_log(
 
 /// Gives entries their hash that were appended before the log had one.
 pub(super) async fn hash_log(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    let epoch = sqlx::query("SELECT epoch FROM log").fetch_one(&mut *connection).await;
-    let mut hash = LogHash::start(unsigned(&epoch.map_err(unavailable)?, "epoch")?);
+    let mut hash = LogHash::start(epoch(&mut *connection).await?);
     let row = sqlx::query("SELECT 1 FROM revocations WHERE hash IS NULL LIMIT 1");
     if row.fetch_optional(&mut *connection).await.map_err(unavailable)?.is_none() {
         return Ok(());
@@ -176,13 +226,14 @@ pub(super) async fn hash_log(connection: &mut SqliteConnection) -> Result<(), St
     changing.commit().await.map_err(unavailable)
 }
 
-/// Whether the task has as many entries as a block at that place may bring it to. What ends the task as a whole always fits.
+/// Whether the task has as many entries as a block at that place may bring it to. What ends the task
+/// as a whole always fits.
 async fn is_full(
     revocation: &NewRevocation,
     connection: &mut SqliteConnection,
 ) -> Result<bool, StoreError> {
     let Some(task) = &revocation.task else { return Ok(false) };
-    if revocation.ends_task || revocation.kind == RevocationKind::Task {
+    if revocation.ends != Ends::Nothing || revocation.kind == RevocationKind::Task {
         return Ok(false);
     }
     let row = sqlx::query("SELECT count(*) FROM revocations WHERE task = ?1").bind(task);
@@ -204,9 +255,20 @@ fn entry(row: &SqliteRow) -> Result<RevocationEntry, StoreError> {
 /// The entry as the log's hash counts it.
 fn logged(row: &SqliteRow) -> Result<Entry, StoreError> {
     let subject = Subject::of(kind(row)?, parsed(row, "key16")?);
+    let subject = subject.ok_or(StoreError::Malformed("key16"))?;
     let (reason, by) = (column(row, "reason")?, column(row, "revoker")?);
     let entry = Entry::new(subject, moment(row, "not_after")?, reason, by);
     entry.ok_or(StoreError::Malformed("reason"))
+}
+
+/// The entry as another log takes it.
+pub(super) fn again(row: &SqliteRow) -> Result<NewRevocation, StoreError> {
+    let (key16, not_after) = (parsed(row, "key16")?, moment(row, "not_after")?);
+    Ok(NewRevocation {
+        reason: column(row, "reason")?,
+        by: column(row, "revoker")?,
+        ..NewRevocation::new(kind(row)?, key16, not_after, moment(row, "created")?)
+    })
 }
 
 fn kind(row: &SqliteRow) -> Result<RevocationKind, StoreError> {

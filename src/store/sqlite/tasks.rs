@@ -1,6 +1,7 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, SqlitePool};
 
+use super::hits::refused;
 use super::revocations::append;
 use super::rows::{
     column, grants, grants_column, millis, moment, moment_or_none, parsed, texts, texts_column,
@@ -105,6 +106,9 @@ impl Change for NewTask {
                 if let Some(known) = known {
                     return Ok(known);
                 }
+            }
+            if let Some(kind) = refused(self, connection).await? {
+                return Ok(TaskAdded::Revoked(kind));
             }
             if let Some(proof) = &self.proof
                 && !self.spend(proof, connection).await?
@@ -242,16 +246,12 @@ impl Change for Complete {
 }
 
 fn completion(task: &TaskRecord, by: &str, at: Timestamp) -> NewRevocation {
+    let key = Key16::of(task.id.as_bytes());
     NewRevocation {
-        kind: RevocationKind::Task,
-        key16: Key16::of(task.id.as_bytes()),
-        not_after: task.expires,
         reason: Some("completed".to_owned()),
         by: Some(by.to_owned()),
         task: Some(task.id.clone()),
-        block: None,
-        ends_task: false,
-        at,
+        ..NewRevocation::new(RevocationKind::Task, key, task.expires, at)
     }
 }
 

@@ -29,13 +29,13 @@ impl Served {
     }
 
     /// A request whose body a holder has signed.
-    fn signed(&self, key: &HolderKey, path: &str, body: &Value) -> RequestBuilder {
+    pub(super) fn signed(&self, key: &HolderKey, path: &str, body: &Value) -> RequestBuilder {
         let proof = self.proof(key, &Proof { method: "POST", path, body, secs: 0 });
         self.request(Method::POST, path).header("DPoP", proof).json(body)
     }
 
     /// Holder 0's task.
-    async fn bound_task(&self, client: &str) -> Value {
+    pub(super) async fn bound_task(&self, client: &str) -> Value {
         let body = bound_body();
         let request = self.signed(&holder(0), "/v1/tasks", &body).bearer_auth(client);
         let issued = answer(request).await;
@@ -49,7 +49,7 @@ impl Served {
     }
 }
 
-fn bound_body() -> Value {
+pub(super) fn bound_body() -> Value {
     let mut body = task_body();
     body["holder"] = json!(holder(0).public());
     body

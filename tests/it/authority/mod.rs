@@ -3,6 +3,7 @@
 
 mod data_dir;
 mod holders;
+mod reach;
 mod refusals;
 mod revocations;
 mod secrets;
