@@ -1,6 +1,7 @@
 //! What a verifier knows about revocations.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +73,32 @@ impl RevocationView for Within<'_> {
 
     fn is_fresh(&self, now: Timestamp) -> bool {
         self.view.age_millis(now).is_some_and(|age| age <= self.age_millis_max)
+    }
+}
+
+impl<V: RevocationView + ?Sized> RevocationView for Arc<V> {
+    fn age_millis(&self, now: Timestamp) -> Option<u64> {
+        (**self).age_millis(now)
+    }
+
+    fn is_revoked(&self, key: &Key16) -> bool {
+        (**self).is_revoked(key)
+    }
+
+    fn first_revoked(&self, keys: &[Key16]) -> Option<usize> {
+        (**self).first_revoked(keys)
+    }
+
+    fn issued_since(&self) -> Timestamp {
+        (**self).issued_since()
+    }
+
+    fn forgets(&self) -> Timestamp {
+        (**self).forgets()
+    }
+
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        (**self).is_fresh(now)
     }
 }
 
