@@ -120,5 +120,8 @@ pub mod fanout;
 #[cfg(feature = "server")]
 pub mod authority;
 
+#[cfg(all(feature = "gateway", feature = "server"))]
+pub mod relay;
+
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -19,6 +19,7 @@ mod key;
 mod mint;
 mod output;
 mod policy;
+mod relay;
 mod revocations;
 mod revoke;
 mod roots;
@@ -85,7 +86,9 @@ enum Command {
     Task(task::Command),
     /// Revoke a task, a block, an agent, a key, or all that is older than a moment.
     Revoke(revoke::Args),
-    /// Look after an authority's revocation log.
+    /// Serve an authority's revocation log onward, for gateways to follow.
+    Relay(relay::Args),
+    /// Follow, fetch or restart an authority's revocation log.
     #[command(subcommand)]
     Revocations(revocations::Command),
     /// Check and show the records of decisions.
@@ -126,6 +129,7 @@ impl Command {
             Self::Serve(args) => args.run(out),
             Self::Task(command) => command.run(out),
             Self::Revoke(args) => args.run(out),
+            Self::Relay(args) => args.run(out),
             Self::Revocations(command) => command.run(out),
             Self::Audit(command) => command.run(out),
             Self::Policy(command) => command.run(out),

@@ -32,14 +32,7 @@ It ends on SIGTERM or ctrl-c, after the requests under way. Its log goes to stde
 
 impl Args {
     pub(super) fn run(self, out: &mut Output) -> anyhow::Result<Exit> {
-        // A second subscriber in one process changes nothing.
-        drop(
-            tracing_subscriber::fmt()
-                .with_writer(io::stderr)
-                .with_ansi(false)
-                .with_max_level(tracing::Level::INFO)
-                .try_init(),
-        );
+        log_to_stderr();
         runtime()?.block_on(self.serve(out))
     }
 
@@ -58,8 +51,20 @@ impl Args {
     }
 }
 
+/// Has the log go to stderr.
+pub(super) fn log_to_stderr() {
+    // A second subscriber in one process changes nothing.
+    drop(
+        tracing_subscriber::fmt()
+            .with_writer(io::stderr)
+            .with_ansi(false)
+            .with_max_level(tracing::Level::INFO)
+            .try_init(),
+    );
+}
+
 /// Ready once the process is asked to end.
-fn shutdown() -> anyhow::Result<impl Future<Output = ()> + Send> {
+pub(super) fn shutdown() -> anyhow::Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).context("signals cannot be heard")?;
     Ok(async move {

@@ -1,12 +1,13 @@
 use std::future::{Future, pending};
 use std::pin::Pin;
 
+use rand::Rng;
 use rand::rngs::OsRng;
-use rand::{Rng, RngCore};
 use tokio::time::{Duration, Instant, sleep, sleep_until};
 
 use super::authority::{Authority, FetchError};
 use super::failure::Failure;
+use super::fetch::nonce;
 use super::learner::Learner;
 use super::monitor::Mode;
 use super::source::Messages;
@@ -44,7 +45,16 @@ impl Driver {
         let (failed_streams, failed_polls, failed_in_a_row) = (0, 0, 0);
         let stream_again = Instant::now();
         let at = 0;
-        Self { sources, at, learner, pace, failed_streams, failed_polls, failed_in_a_row, stream_again }
+        Self {
+            sources,
+            at,
+            learner,
+            pace,
+            failed_streams,
+            failed_polls,
+            failed_in_a_row,
+            stream_again,
+        }
     }
 
     /// Follows for as long as there is something to follow.
@@ -186,8 +196,7 @@ impl Driver {
     async fn poll(&mut self, source: &Authority, mode: Mode) -> Result<Messages, Failure> {
         let mut opening = None;
         loop {
-            let (began, made, place) =
-                (Instant::now(), self.learner.made(), self.learner.place());
+            let (began, made, place) = (Instant::now(), self.learner.made(), self.learner.place());
             let (asked, is_wanted) = self.learner.question(nonce())?;
             // An answer that was kept tells no age: it was made long after the question.
             let after = place.filter(|_| mode == Mode::LongPoll && !is_wanted);
@@ -257,10 +266,4 @@ async fn arriving(answering: &mut Option<Answering>) -> (Question, Result<Vec<u8
         Some(answer) => answer.await,
         None => pending().await,
     }
-}
-
-fn nonce() -> String {
-    let mut nonce = [0; 16];
-    OsRng.fill_bytes(&mut nonce);
-    hex::encode(nonce)
 }

@@ -13,7 +13,8 @@ use super::monitor::Monitor;
 use super::sync::RevocationSync;
 use crate::guard::Guard;
 
-const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The media type of metrics.
+pub const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Clone)]
 struct Health {
@@ -59,6 +60,6 @@ async fn ready(State(health): State<Health>, Query(asked): Query<Asked>) -> Resp
 }
 
 async fn metrics(State(health): State<Health>) -> Response {
-    let headers = [(CONTENT_TYPE, METRICS), (CACHE_CONTROL, "no-store")];
+    let headers = [(CONTENT_TYPE, METRICS_TYPE), (CACHE_CONTROL, "no-store")];
     (headers, health.monitor.metrics()).into_response()
 }

@@ -11,8 +11,8 @@ use super::monitor::Monitor;
 use super::view::View;
 use super::watch::{Taken, Watch};
 use crate::feed::{
-    Delta, FeedError, Follower, Message, Need, Place, Question, SignedCertificate, SnapshotName,
-    SnapshotReader,
+    Delta, FeedError, Follower, LogHash, Message, Need, Place, Question, SignedCertificate,
+    SnapshotName, SnapshotReader,
 };
 use crate::keys::TrustedRoots;
 use crate::model::Clock;
@@ -85,9 +85,9 @@ impl Learner {
         if let Some(keeper) = &mut self.keeper {
             keeper.keep(follower);
         }
-        let delta = taken?;
+        let (delta, from_place) = taken?.unzip();
         self.monitor.took(follower, before, self.clock.micros());
-        self.tell(before, delta.as_ref(), &message);
+        self.tell(before, (delta.as_ref(), from_place), &message);
         Ok(())
     }
 
@@ -111,28 +111,30 @@ impl Learner {
         Ok(())
     }
 
-    /// Gets to the message's head; gives the entries that led there.
+    /// Gets to the message's head; gives the entries that led there, and the place before them.
     async fn take(
         &mut self,
         from: &Authority,
         message: &Arc<Message>,
         asked: Option<&Question>,
-    ) -> Result<Option<Delta>, Failure> {
+    ) -> Result<Option<(Delta, Place)>, Failure> {
         let before = self.place();
         let mut need = self.believe(from, message, asked).await?;
         let is_there = need == Need::Nothing && self.place() != before;
-        let mut delta = message.delta.clone().filter(|_| is_there);
+        let epoch = self.epoch()?;
+        let delta = message.delta.clone().filter(|_| is_there);
+        let mut delta = delta.map(|delta| (delta, start_of(epoch, before)));
         for _ in 0..FILES_MAX {
             let name = match need {
                 Need::Nothing => return Ok(delta),
                 Need::Snapshot(name) => name,
                 Need::Delta { from: after, to, hash } => {
-                    let epoch = self.epoch()?;
+                    let start = start_of(epoch, self.place());
                     match from.feed_delta(epoch, (after, to), hash).await {
                         Err(super::FetchError::Status(404)) => self.instead()?,
                         bytes => {
                             let (taken, next) = self.take_delta(bytes?).await?;
-                            (need, delta) = (next, Some(taken));
+                            (need, delta) = (next, Some((taken, start)));
                             continue;
                         }
                     }
@@ -166,9 +168,8 @@ impl Learner {
     ) -> Result<Need, Failure> {
         let (message, asked) = (Arc::clone(message), asked.cloned());
         let (entries, clock) = (entries(message.delta.as_ref()), Arc::clone(&self.clock));
-        let hear = move |follower: &mut Follower| {
-            follower.hear(&message, asked.as_ref(), clock.micros())
-        };
+        let hear =
+            move |follower: &mut Follower| follower.hear(&message, asked.as_ref(), clock.micros());
         Ok(self.with(entries, hear).await??)
     }
 
@@ -261,7 +262,12 @@ impl Learner {
         Ok(done)
     }
 
-    fn tell(&mut self, before: Option<Place>, delta: Option<&Delta>, message: &Message) {
+    fn tell(
+        &mut self,
+        before: Option<Place>,
+        (delta, from): (Option<&Delta>, Option<Place>),
+        message: &Message,
+    ) {
         let place = self.place();
         let epoch = |place: Option<Place>| place.map(|place| place.epoch);
         let goes_on = self.told.place.is_some()
@@ -271,6 +277,7 @@ impl Learner {
         if let (Some(watch), Some(place)) = (&self.watch, place) {
             watch.took(&Taken {
                 restarted: !goes_on,
+                from: from.unwrap_or(place),
                 snapshot: self.told.snapshot.as_ref(),
                 delta,
                 head: &message.head,
@@ -281,6 +288,12 @@ impl Learner {
         (self.told.snapshot, self.told.are_new) = (None, false);
         self.told.place = place;
     }
+}
+
+/// Where the entries of a log begin for whoever is at this place of it, or of another.
+fn start_of(epoch: u64, place: Option<Place>) -> Place {
+    let start = Place { epoch, seq: 0, hash: LogHash::start(epoch) };
+    place.filter(|place| place.epoch == epoch).unwrap_or(start)
 }
 
 fn entries(delta: Option<&Delta>) -> usize {

@@ -68,6 +68,12 @@ impl Authority {
         self.whole(&path, MESSAGE_BYTES_MAX, time).await
     }
 
+    /// A message whose head contains this nonce.
+    pub(super) async fn feed_answer(&self, nonce: &str) -> Result<Vec<u8>, FetchError> {
+        let path = format!("v1/revocations/head?nonce={nonce}");
+        self.whole(&path, MESSAGE_BYTES_MAX, self.timeout()).await
+    }
+
     /// The file with these entries.
     pub(super) async fn feed_delta(
         &self,

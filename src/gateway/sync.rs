@@ -149,6 +149,11 @@ impl RevocationSync {
         self.monitor.status()
     }
 
+    /// What tells how it goes, for longer than it lasts.
+    pub fn reporter(&self) -> Reporter {
+        Reporter(Arc::clone(&self.monitor))
+    }
+
     /// Ends it, and keeps what is known if that has a file.
     pub async fn close(mut self) {
         self.end.notify_one();
@@ -158,6 +163,22 @@ impl RevocationSync {
 
     pub(super) fn monitor(&self) -> &Arc<Monitor> {
         &self.monitor
+    }
+}
+
+/// Tells how keeping up goes.
+#[derive(Clone, Debug)]
+pub struct Reporter(Arc<Monitor>);
+
+impl Reporter {
+    /// How it goes.
+    pub fn status(&self) -> SyncStatus {
+        self.0.status()
+    }
+
+    /// What is counted, in the text format of OpenMetrics.
+    pub fn metrics(&self) -> String {
+        self.0.metrics()
     }
 }
 

@@ -7,8 +7,10 @@ use crate::feed::{Delta, Place, SignedCertificate, SignedHead, SnapshotName};
 #[derive(Debug)]
 pub struct Taken<'a> {
     /// What was told before is not continued: nothing was, a snapshot came, or another log began. The
-    /// log goes on from the place before `delta`, or from `place` where there is none.
+    /// log goes on from `from`.
     pub restarted: bool,
+    /// The place before `delta`, or `place` where there is none.
+    pub from: Place,
     /// The snapshot that was taken.
     pub snapshot: Option<&'a SnapshotName>,
     /// The entries that lead to the head, after what was known or after the snapshot.

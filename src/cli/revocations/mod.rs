@@ -1,6 +1,9 @@
 //! `hardtack revocations`: the revocation log itself.
 
+mod fetch;
 mod restart;
+mod source;
+mod tail;
 
 use clap::Subcommand;
 
@@ -8,6 +11,10 @@ use super::{Exit, Output};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Print the entries of the log as they come.
+    Tail(tail::Args),
+    /// Write all that is revoked into one file that proves itself.
+    Fetch(fetch::Args),
     /// Begin a new log, after the data directory came back from an old backup.
     Restart(restart::Args),
 }
@@ -15,6 +22,8 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn run(self, out: &mut Output) -> anyhow::Result<Exit> {
         match self {
+            Self::Tail(args) => args.run(out),
+            Self::Fetch(args) => args.run(out),
             Self::Restart(args) => args.run(out),
         }
     }
