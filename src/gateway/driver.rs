@@ -44,7 +44,16 @@ impl Driver {
         let (failed_streams, failed_polls, failed_in_a_row) = (0, 0, 0);
         let stream_again = Instant::now();
         let at = 0;
-        Self { sources, at, learner, pace, failed_streams, failed_polls, failed_in_a_row, stream_again }
+        Self {
+            sources,
+            at,
+            learner,
+            pace,
+            failed_streams,
+            failed_polls,
+            failed_in_a_row,
+            stream_again,
+        }
     }
 
     /// Follows for as long as there is something to follow.
@@ -186,8 +195,7 @@ impl Driver {
     async fn poll(&mut self, source: &Authority, mode: Mode) -> Result<Messages, Failure> {
         let mut opening = None;
         loop {
-            let (began, made, place) =
-                (Instant::now(), self.learner.made(), self.learner.place());
+            let (began, made, place) = (Instant::now(), self.learner.made(), self.learner.place());
             let (asked, is_wanted) = self.learner.question(nonce())?;
             // An answer that was kept tells no age: it was made long after the question.
             let after = place.filter(|_| mode == Mode::LongPoll && !is_wanted);

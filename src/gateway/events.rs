@@ -70,7 +70,8 @@ impl EventReader {
     }
 
     fn extend(&mut self, text: &[u8]) -> Result<(), EventTooLong> {
-        let kept = [&self.line, &self.data, &self.name].iter().map(|part| part.len()).sum::<usize>();
+        let kept =
+            [&self.line, &self.data, &self.name].iter().map(|part| part.len()).sum::<usize>();
         if kept.saturating_add(text.len()) > EVENT_BYTES_MAX {
             return Err(EventTooLong);
         }
@@ -130,9 +131,10 @@ mod tests {
             ("data: a\n\n", vec![("", "a")]),
             ("data:a\r\rdata: b\r\n\r\n", vec![("", "a"), ("", "b")]),
             ("\u{feff}data: a\n\n", vec![("", "a")]),
-            (": beat\n\n\nid: 1-2\nretry: 5\nevent: message\ndata: a\ndata:  b\ndata\n\n", vec![
-                ("message", "a\n b\n"),
-            ]),
+            (
+                ": beat\n\n\nid: 1-2\nretry: 5\nevent: message\ndata: a\ndata:  b\ndata\n\n",
+                vec![("message", "a\n b\n")],
+            ),
             // An event without data is none, and its name is not the next one's.
             ("event: other\n\ndata: a\n\n", vec![("", "a")]),
             ("data: cut off\n", vec![]),

@@ -90,11 +90,7 @@ impl Keeper {
 }
 
 /// Reads the file, where there is one.
-fn load(
-    path: &Path,
-    roots: TrustedRoots,
-    issuer: Option<&str>,
-) -> io::Result<Option<Follower>> {
+fn load(path: &Path, roots: TrustedRoots, issuer: Option<&str>) -> io::Result<Option<Follower>> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

@@ -166,9 +166,8 @@ impl Learner {
     ) -> Result<Need, Failure> {
         let (message, asked) = (Arc::clone(message), asked.cloned());
         let (entries, clock) = (entries(message.delta.as_ref()), Arc::clone(&self.clock));
-        let hear = move |follower: &mut Follower| {
-            follower.hear(&message, asked.as_ref(), clock.micros())
-        };
+        let hear =
+            move |follower: &mut Follower| follower.hear(&message, asked.as_ref(), clock.micros());
         Ok(self.with(entries, hear).await??)
     }
 

@@ -43,6 +43,12 @@ mod engine_samples;
 mod engine_support;
 mod engine_timing;
 mod feed;
+#[cfg(feature = "gateway")]
+mod feed_server;
+#[cfg(feature = "gateway")]
+mod following;
+#[cfg(feature = "gateway")]
+mod freshness;
 mod generators;
 mod grants;
 #[cfg(feature = "gateway")]
@@ -63,6 +69,8 @@ mod redis_server;
 mod replay;
 mod request_order;
 mod support;
+#[cfg(feature = "gateway")]
+mod support_guard;
 mod tidy;
 mod vectors;
 mod verification;
