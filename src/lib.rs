@@ -72,7 +72,7 @@
 //! | `guard` | the tower layer of [`guard`] for axum and any `http` service |
 //! | `gateway` | [`gateway`]: keeping a guard's view of revocations in step with an authority |
 //! | `redis` | [`guard::RedisReplays`]: one memory of used proofs for several guards |
-//! | `server` | the [`authority`] and its [`store`] |
+//! | `server` | the [`authority`], its [`store`], and [`fanout`], which serves its log |
 //! | `client` | [`client`]: calls of guarded tools through `reqwest`, each with its proof |
 //! | `cli` | the `hardtack` command |
 //! | `full` | all of them; the default |
@@ -113,6 +113,9 @@ pub mod gateway;
 
 #[cfg(feature = "server")]
 pub mod store;
+
+#[cfg(feature = "server")]
+pub mod fanout;
 
 #[cfg(feature = "server")]
 pub mod authority;

@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 
 use super::AppState;
+use crate::feed::SignedCertificate;
 use crate::keys::TrustedRoot;
 use crate::vocabulary::names;
 
@@ -18,6 +19,7 @@ struct Description {
     issuer: String,
     vocabulary: i64,
     roots: Vec<TrustedRoot>,
+    feed_keys: Vec<SignedCertificate>,
     revocation_age_secs: u64,
     endpoints: Endpoints,
 }
@@ -35,6 +37,7 @@ pub(super) async fn describe(State(authority): State<AppState>) -> impl IntoResp
         issuer: authority.settings.issuer.clone(),
         vocabulary: names::VERSION,
         roots: authority.roots.iter().cloned().collect(),
+        feed_keys: authority.feed.fanout.keys().to_vec(),
         revocation_age_secs: authority.settings.revocation_age_secs,
         endpoints: Endpoints {
             tasks: "/v1/tasks",

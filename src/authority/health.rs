@@ -1,4 +1,5 @@
-//! `GET /healthz` and `GET /readyz`: whether the process is up, and whether its store is.
+//! `GET /healthz` and `GET /readyz`: whether the process is up, and whether its store and its feed
+//! are.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,8 +18,11 @@ pub(super) async fn alive() -> Json<Health> {
     Json(Health { status: "up" })
 }
 
-/// The store can be read and written.
+/// The store can be read and written, and revocations are published.
 pub(super) async fn ready(State(authority): State<AppState>) -> Result<Json<Health>, Refusal> {
     authority.store.check().await?;
+    if !authority.feed.is_published() {
+        return Err(Refusal::Unpublished);
+    }
     Ok(Json(Health { status: "ready" }))
 }

@@ -10,8 +10,10 @@ mod caller;
 mod ceiling;
 mod clients;
 mod discovery;
+mod feed;
 mod health;
 mod holder;
+mod metrics;
 mod problem;
 mod query;
 mod revocation_list;
@@ -29,10 +31,12 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{delete, get, post};
+use prometheus_client::registry::Registry;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::config::{ConfigError, DataDir, Entropy, Settings};
+use crate::fanout::Fanout;
 use crate::keys::{RootKey, RootState, TrustedRoot, TrustedRoots};
 use crate::model::Clock;
 use crate::model::Timestamp;
@@ -42,12 +46,14 @@ pub use serve::serve;
 
 /// Everything that the endpoints work with.
 pub struct Authority {
-    store: Box<dyn Store>,
+    store: Arc<dyn Store>,
     root: RootKey,
     roots: TrustedRoots,
     settings: Settings,
-    clock: Box<dyn Clock>,
+    clock: Arc<dyn Clock>,
     entropy: Entropy,
+    feed: feed::Feed,
+    registry: Registry,
     list: revocation_list::Latest,
 }
 
@@ -69,8 +75,11 @@ impl Authority {
         let active = trusted(root.public(), RootState::Active);
         let retiring = settings.retiring_roots.iter().map(|key| trusted(*key, RootState::Retiring));
         let roots = TrustedRoots::new(std::iter::once(active).chain(retiring));
-        let (store, clock) = (Box::new(store), Box::new(clock));
-        Self { store, root, roots, settings, clock, entropy, list: Default::default() }
+        let (store, clock) = (Arc::new(store), Arc::new(clock));
+        let (feed, mut registry) = (feed::Feed::new(settings.streams_max), Registry::default());
+        feed.register(&mut registry);
+        let list = Default::default();
+        Self { store, root, roots, settings, clock, entropy, feed, registry, list }
     }
 
     /// The authority of a data directory. Needs a Tokio runtime.
@@ -95,11 +104,28 @@ impl Authority {
         &self.settings
     }
 
-    /// Finishes what was begun and closes the store.
+    /// The revocation feed that it publishes.
+    pub fn fanout(&self) -> &Fanout {
+        &self.feed.fanout
+    }
+
+    /// Ends the feed, finishes what was begun and closes the store.
     ///
     /// *Errors*: as [`Store::close`].
     pub async fn close(&self) -> Result<(), ConfigError> {
+        self.feed.stop().await;
         Ok(self.store.close().await?)
+    }
+
+    /// Starts to publish the feed, if nothing has yet.
+    fn publish(&self) {
+        self.feed.start(feed::Works {
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            entropy: self.entropy.clone(),
+            issuer: self.settings.issuer.clone(),
+            root: self.root.clone(),
+        });
     }
 
     fn now(&self) -> Timestamp {
@@ -113,24 +139,32 @@ impl std::fmt::Debug for Authority {
     }
 }
 
-/// The HTTP service of an authority.
+/// The HTTP service of an authority. The first call starts to publish its feed, until the authority is
+/// closed or nobody has it any more. Needs a Tokio runtime.
 pub fn router(authority: Arc<Authority>) -> Router {
+    authority.publish();
     let body_bytes_max = authority.settings.body_bytes_max;
-    Router::new()
-        .route("/v1/tasks", post(task_create::create).get(task_list::list))
-        .route("/v1/tasks/{id}", get(task_show::show))
+    let feed = authority.feed.fanout.router().method_not_allowed_fallback(problem::no_method);
+    let appending = Router::new()
         .route("/v1/tasks/{id}/complete", post(task_complete::complete))
         .route("/v1/revocations", post(revoke::revoke).get(revocation_list::publish))
+        .route_layer(middleware::from_fn_with_state(authority.clone(), feed::appending));
+    appending
+        .route("/v1/tasks", post(task_create::create).get(task_list::list))
+        .route("/v1/tasks/{id}", get(task_show::show))
         .route("/v1/clients", post(clients::add).get(clients::list))
         .route("/v1/clients/{id}", delete(clients::disable))
         .route(discovery::PATH, get(discovery::describe))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::show))
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
         .layer(DefaultBodyLimit::max(body_bytes_max))
         .layer(middleware::from_fn_with_state(authority.clone(), serve::bounded))
+        .with_state(authority)
+        // Streams have no deadline.
+        .merge(feed)
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(TraceLayer::new_for_http().make_span_with(serve::span))
-        .with_state(authority)
 }

@@ -64,6 +64,8 @@ pub(super) enum Refusal {
     TooManyRevocations,
     #[error("the store is unavailable; nothing is known to have been changed")]
     Store,
+    #[error("no head of the revocation log is being signed")]
+    Unpublished,
     #[error("the request took too long; whether it took effect is not known")]
     Timeout,
     #[error("something went wrong here; it has been logged")]
@@ -116,6 +118,9 @@ impl Refusal {
                 (S::TOO_MANY_REQUESTS, "too-many-revocations", "Too many revocations")
             }
             Self::Store => (S::SERVICE_UNAVAILABLE, "store-unavailable", "Store unavailable"),
+            Self::Unpublished => {
+                (S::SERVICE_UNAVAILABLE, "feed-unpublished", "Revocations not published")
+            }
             Self::Timeout => (S::SERVICE_UNAVAILABLE, "timeout", "Took too long"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }

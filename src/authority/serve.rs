@@ -3,22 +3,29 @@
 use std::future::Future;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use axum::serve::ListenerExt;
+use axum::{Extension, Router};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{oneshot, watch};
 
 use super::AppState;
 use super::problem::Refusal;
+use crate::fanout::Ending;
 
 /// How long requests under way may go on once the service is told to end.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Serves until `shutdown` is ready, then lets requests under way finish for ten seconds.
+/// How long a connection may go without its peer taking what was sent, or saying that it is there.
+const STALLED: Duration = Duration::from_secs(10);
+
+/// Serves until `shutdown` is ready, then ends streams and lets requests under way finish for ten
+/// seconds.
 ///
 /// *Errors*: what the listener says when it can accept no more.
 pub async fn serve(
@@ -27,8 +34,16 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let (told, ending) = oneshot::channel();
+    let (ends, streams_end) = watch::channel(false);
+    let router = router.layer(Extension(Ending(streams_end)));
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = hold_to_account(stream) {
+            tracing::warn!(%error, "a connection could not be set up");
+        }
+    });
     let server = axum::serve(listener, router).with_graceful_shutdown(async move {
         shutdown.await;
+        ends.send_replace(true);
         // Nobody listens once the server has ended by itself.
         let _ = told.send(());
     });
@@ -45,6 +60,16 @@ pub async fn serve(
             Ok(())
         }
     }
+}
+
+/// Has the system give up a connection whose peer stalls or is gone, and send small parts at once.
+fn hold_to_account(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(STALLED).with_interval(STALLED))?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket.set_tcp_user_timeout(Some(STALLED))?;
+    Ok(())
 }
 
 /// A request's span: its method and route. Neither its headers nor its address, which may hold

@@ -34,6 +34,8 @@ pub struct Settings {
     pub body_bytes_max: usize,
     /// How long a request may take.
     pub request_timeout_secs: u64,
+    /// How many streams and long polls of the revocation feed may be open at once.
+    pub streams_max: usize,
     /// Root keys that sign no more while their tokens live on.
     pub retiring_roots: Vec<VerifyingKey>,
 }
@@ -51,6 +53,7 @@ impl Default for Settings {
             revocation_age_secs: limits::REVOCATION_AGE_SECS_MAX,
             body_bytes_max: 256 * 1024,
             request_timeout_secs: 10,
+            streams_max: 10_000,
             retiring_roots: Vec::new(),
         }
     }
@@ -76,6 +79,7 @@ impl Settings {
         within("revocation_age_secs", self.revocation_age_secs, 1, 3600)?;
         within("body_bytes_max", self.body_bytes_max as u64, 1024, limits::ARGS_BYTES_MAX as u64)?;
         within("request_timeout_secs", self.request_timeout_secs, 1, 300)?;
+        within("streams_max", self.streams_max as u64, 1, 1_000_000)?;
         if is_plain_text(&self.issuer) {
             return Ok(());
         }
@@ -118,6 +122,9 @@ revocation_age_secs = {age}
 body_bytes_max = {body}
 request_timeout_secs = {timeout}
 
+# How many streams and long polls of the revocation feed may be open at once.
+streams_max = {streams}
+
 # Root keys that sign no more while their tokens live on: [\"ed25519/…\"]
 retiring_roots = [{roots}]
 ",
@@ -136,6 +143,7 @@ retiring_roots = [{roots}]
             age = self.revocation_age_secs,
             body = self.body_bytes_max,
             timeout = self.request_timeout_secs,
+            streams = self.streams_max,
             roots = roots.join(", "),
         )
     }
@@ -174,6 +182,7 @@ mod tests {
             depth_max: 5,
             public_uri: Some("https://authority.example.com/tasks".parse().unwrap()),
             ttl_secs_max: 7200,
+            streams_max: 7,
             ..Settings::default()
         };
         assert_eq!(Settings::from_toml(&settings.to_toml()), Ok(settings));
@@ -192,6 +201,7 @@ mod tests {
             ("ttl_secs_max = 0", "`ttl_secs_max` is 0, and must be from 1 to 86400"),
             ("ttl_secs_default = 7200", "`ttl_secs_default` is 7200, and must be from 1 to 3600"),
             ("depth_max = 16", "`depth_max` is 16, and must be from 0 to 15"),
+            ("streams_max = 0", "`streams_max` is 0, and must be from 1 to 1000000"),
             ("issuer = \"\"", "`issuer` is empty"),
             ("retiring_roots = [\"x\"]", "line 1, `retiring_roots = [\"x\"]`: a public key is"),
             ("public_uri = \"here\"", "line 1, `public_uri = \"here\"`: not an absolute `http`"),

@@ -3,6 +3,7 @@
 //!
 //! Reads no file and draws no randomness; see the `config` module and the CLI for that.
 
+mod feed;
 mod holder;
 mod jwk;
 mod public;
@@ -10,6 +11,7 @@ mod root;
 mod secret;
 mod trusted;
 
+pub use feed::FeedKey;
 pub use holder::HolderKey;
 pub(crate) use jwk::bytes_of_jwk;
 pub use public::{KeyError, KeyId, VerifyingKey};

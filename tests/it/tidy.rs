@@ -21,7 +21,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("mcp", GUARD_AND_BELOW),
     ("store", VERBS),
     ("config", CONFIG_BELOW),
-    ("authority", AUTHORITY_BELOW),
+    ("fanout", VERBS),
+    ("authority", FANOUT_AND_BELOW),
     ("client", &["model", "keys", "vocabulary", "token", "present", "config"]),
 ];
 
@@ -82,6 +83,23 @@ const AUTHORITY_BELOW: &[&str] = &[
     "record",
     "store",
     "config",
+];
+
+const FANOUT_AND_BELOW: &[&str] = &[
+    "model",
+    "keys",
+    "vocabulary",
+    "token",
+    "mint",
+    "attenuate",
+    "present",
+    "verify",
+    "feed",
+    "decide",
+    "record",
+    "store",
+    "config",
+    "fanout",
 ];
 
 /// What the pure core never mentions.
@@ -218,6 +236,7 @@ const LAYERS_AND_CLI: &[&str] = &[
     "mcp",
     "store",
     "config",
+    "fanout",
     "authority",
     "client",
     "cli",

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod data_dir;
+mod feed;
 mod holders;
 mod refusals;
 mod revocations;
@@ -61,7 +62,12 @@ impl Served {
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(serve(listener, router(Arc::new(authority)), std::future::pending()));
         let admin = made.to_secret_text().as_str().to_owned();
-        Self { url, admin, http: Client::new(), millis, dir }
+        let served = Self { url, admin, http: Client::new(), millis, dir };
+        // The first head is signed a moment later.
+        while served.get("", "/v1/revocations/head").await.status != StatusCode::OK {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        served
     }
 
     pub(crate) fn pass_secs(&self, secs: u64) {

@@ -1,0 +1,80 @@
+//! What is served by its name and never changes: deltas and snapshots; and the certificates.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+use super::refusal::Refusal;
+use super::{Fanout, query};
+use crate::feed::LogHash;
+
+/// Most entries of one delta.
+const DELTA_ENTRIES_MAX: usize = 100_000;
+
+/// `GET /v1/revocations/deltas/{epoch}-{from}-{to}-{hash}`
+pub(super) async fn delta(
+    State(fanout): State<Fanout>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (from, to) = query::delta(&name).ok_or(Refusal::NoFile)?;
+    let stretch = fanout.read().stretch(from, to, DELTA_ENTRIES_MAX);
+    let stretch = stretch.ok_or(Refusal::NoFile)?;
+    if is_known(&name, &headers) {
+        return Ok(unchanged(&name));
+    }
+    let delta = stretch.into_delta().ok_or(Refusal::NoFile)?;
+    Ok(file(&name, delta.to_bytes().into()))
+}
+
+/// `GET /v1/revocations/snapshots/{sha256}`
+pub(super) async fn snapshot(
+    State(fanout): State<Fanout>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let sha256: LogHash = name.parse().map_err(|_| Refusal::NoFile)?;
+    let held = fanout.read().snapshot(sha256);
+    let bytes = match held {
+        Some(bytes) => Some(bytes),
+        None => fanout.0.source.snapshot(sha256).await,
+    };
+    let bytes = bytes.ok_or(Refusal::NoFile)?;
+    match is_known(&name, &headers) {
+        true => Ok(unchanged(&name)),
+        false => Ok(file(&name, bytes)),
+    }
+}
+
+/// `GET /v1/revocations/keys`
+pub(super) async fn keys(State(fanout): State<Fanout>) -> Response {
+    let keys = fanout.keys();
+    ([(CACHE_CONTROL, "public, max-age=60")], Json(&*keys)).into_response()
+}
+
+/// What caches may do with a file that is named by what is in it.
+fn kept(name: &str) -> [(axum::http::HeaderName, String); 2] {
+    let forever = "public, max-age=31536000, immutable".to_owned();
+    [(ETAG, format!("\"{name}\"")), (CACHE_CONTROL, forever)]
+}
+
+fn file(name: &str, bytes: Bytes) -> Response {
+    (kept(name), [(CONTENT_TYPE, "application/octet-stream")], bytes).into_response()
+}
+
+fn unchanged(name: &str) -> Response {
+    (StatusCode::NOT_MODIFIED, kept(name)).into_response()
+}
+
+/// Whether the reader has the file. *Source*: RFC 9110, section 13.1.2.
+fn is_known(name: &str, headers: &HeaderMap) -> bool {
+    let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|tag| {
+        let tag = tag.trim();
+        let tag = tag.strip_prefix("W/").unwrap_or(tag);
+        tag == "*" || tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')) == Some(name)
+    })
+}
