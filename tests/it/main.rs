@@ -44,9 +44,17 @@ mod engine_programs;
 mod engine_samples;
 mod engine_support;
 mod engine_timing;
+#[cfg(feature = "cli")]
+mod faults;
 mod feed;
 mod feed_bundle;
 mod feed_model;
+#[cfg(feature = "gateway")]
+mod feed_server;
+#[cfg(feature = "gateway")]
+mod following;
+#[cfg(feature = "gateway")]
+mod freshness;
 mod generators;
 mod grants;
 #[cfg(feature = "gateway")]
@@ -67,6 +75,8 @@ mod redis_server;
 mod replay;
 mod request_order;
 mod support;
+#[cfg(feature = "gateway")]
+mod support_guard;
 mod tidy;
 mod vectors;
 mod verification;
