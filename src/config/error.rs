@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use super::keyfile::words;
 use crate::keys::KeyError;
 use crate::store::StoreError;
 
@@ -13,7 +14,7 @@ pub enum ConfigError {
     #[error("`{0}` is missing: is this a data directory that `hardtack init` made?")]
     Missing(PathBuf),
     /// A file or directory could not be read or written.
-    #[error("`{path}`: {why}")]
+    #[error("`{path}`: {}", words(why))]
     Io {
         /// Which.
         path: PathBuf,
