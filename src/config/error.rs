@@ -1,6 +1,6 @@
+use std::io;
 use std::path::PathBuf;
 
-use super::keyfile::words;
 use crate::keys::KeyError;
 use crate::store::StoreError;
 
@@ -19,7 +19,7 @@ pub enum ConfigError {
         /// Which.
         path: PathBuf,
         /// What the system says.
-        why: std::io::Error,
+        why: io::Error,
     },
     /// The root key file can be read by others than its owner.
     #[error(
@@ -51,4 +51,10 @@ pub enum ConfigError {
     /// The store could not be opened or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What the system says, as part of a sentence: without its number.
+pub(crate) fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
