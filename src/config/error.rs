@@ -1,3 +1,4 @@
+use std::io;
 use std::path::PathBuf;
 
 use crate::keys::KeyError;
@@ -13,12 +14,12 @@ pub enum ConfigError {
     #[error("`{0}` is missing: is this a data directory that `hardtack init` made?")]
     Missing(PathBuf),
     /// A file or directory could not be read or written.
-    #[error("`{path}`: {why}")]
+    #[error("`{path}`: {}", words(why))]
     Io {
         /// Which.
         path: PathBuf,
         /// What the system says.
-        why: std::io::Error,
+        why: io::Error,
     },
     /// The root key file can be read by others than its owner.
     #[error(
@@ -50,4 +51,10 @@ pub enum ConfigError {
     /// The store could not be opened or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What the system says, as part of a sentence: without its number.
+pub(crate) fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }

@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
+pub(crate) use super::error::words;
 use crate::keys::{HolderKey, KeyError, RootKey};
 
 /// Longest key file. The text form of a private key has less than 90 bytes.
@@ -148,10 +149,4 @@ fn owner_only(_path: &Path, _file: &File) -> Result<(), KeyFileError> {
 
 fn shown(path: &Path) -> String {
     path.display().to_string()
-}
-
-/// What the system says, as part of a sentence: without its number.
-pub fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
