@@ -18,7 +18,7 @@ pub(super) async fn measure(report: &mut Report) {
         let authority = Authority::new(&url, Duration::from_secs(5)).expect("an address");
         let started = Instant::now();
         let sync = RevocationSync::start(vec![authority], origin.roots(), SyncOptions::default());
-        while sync.status().age.is_none() {
+        while sync.status().age_millis.is_none() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         seconds.push(started.elapsed().as_secs_f64());

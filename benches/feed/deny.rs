@@ -104,11 +104,11 @@ pub(super) async fn measure(report: &mut Report) {
             .tools(ToolMap::new().route("POST", "/call", "t/call").expect("a route"))
             .labels("t/call", ["destructive"])
             .expect("labels")
-            .revocations(Arc::clone(sync.view()))
+            .revocations(sync.view())
             .sink(Arc::new(WriterSink::new(std::io::sink())))
             .build()
             .expect("a guard");
-        while sync.status().age.is_none() {
+        while sync.status().age_millis.is_none() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         gateways.push((sync, guard));

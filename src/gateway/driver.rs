@@ -132,14 +132,18 @@ impl Driver {
             Some(messages) => messages,
             None => source.feed_stream(self.learner.place()).await?,
         };
-        let begun = Instant::now();
+        let mut begun = Instant::now();
         let (mut asked_at, mut moved_at) = (begun, begun);
         let mut answering = Some(self.ask(source)?);
         loop {
             let before = (self.learner.made(), self.learner.place());
             tokio::select! {
                 message = messages.next() => {
-                    match self.learner.hear(source, message?, None).await {
+                    let (message, from) = (message?, Instant::now());
+                    let heard = self.learner.hear(source, message, None).await;
+                    // While a file was fetched, nothing else was heard.
+                    begun += from.elapsed();
+                    match heard {
                         // A source may be behind the one before it for a moment.
                         Err(failure @ Failure::Feed(FeedError::Rollback)) => {
                             self.learner.monitor.refused(&failure, self.at);

@@ -24,7 +24,9 @@ use axum::routing::get;
 use self::upstream::Upstream;
 use crate::fanout::Fanout;
 use crate::feed::{Message, Place};
-use crate::gateway::{Authority, METRICS_TYPE, Reporter, RevocationSync, SyncOptions, Taken, Watch};
+use crate::gateway::{
+    Authority, METRICS_TYPE, Reporter, RevocationSync, SyncOptions, Taken, Watch,
+};
 use crate::keys::TrustedRoots;
 
 /// Entries that are passed on together with a head.

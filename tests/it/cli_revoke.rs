@@ -128,16 +128,21 @@ async fn a_log_restarts_only_when_told_so_twice() {
     store.close().await.unwrap();
     let asked = cli.run(&["revocations", "restart", "data"]);
     assert_eq!(asked.code, 0, "{}", asked.stderr);
-    let first = "a new log would begin: epoch 2, with 1 of 2 entries carried over\n";
-    assert!(asked.stdout.starts_with(first), "{}", asked.stdout);
+    let line = |text: &str| text.lines().next().unwrap().to_owned();
+    let would = line(&asked.stdout);
+    assert!(would.starts_with("a new log would begin: epoch "), "{would}");
+    assert!(would.ends_with(", with 1 of 2 entries carried over"), "{would}");
     assert_eq!(asked.stderr, "hardtack: nothing was changed; say `--yes` to do it\n");
     assert_eq!(log(&dir).await, (1, vec!["before", "agent"]));
     let done = cli.run(&["revocations", "restart", "data", "--yes"]);
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
-    assert!(done.stdout.starts_with("a new log has begun: epoch 2, with 1 of 2 entries"));
-    assert_eq!(log(&dir).await, (2, vec!["before", "agent"]));
+    assert!(line(&done.stdout).ends_with(", with 1 of 2 entries carried over"));
+    let (second, kinds) = log(&dir).await;
+    assert!(second >= now.secs(), "{second}");
+    assert_eq!(kinds, ["before", "agent"]);
     let done = cli.run(&["revocations", "restart", "data", "--yes", "--json"]);
     let done: Value = serde_json::from_str(&done.stdout).unwrap();
-    assert_eq!((&done["done"], &done["epoch"]), (&json!(true), &json!(3)));
+    assert_eq!(done["done"], json!(true));
+    assert!(done["epoch"].as_u64().unwrap() > second);
     assert_eq!(cli.run(&["revocations", "restart", "none", "--yes"]).code, 1);
 }

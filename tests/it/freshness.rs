@@ -94,8 +94,9 @@ fn follower(log: &Log, now: u64) -> Follower {
     follower.learn_keys(&[log.certificate()]).unwrap();
     let asked = follower.question("ab".repeat(16), now);
     let head = log.sign(&log.head(Some(asked.nonce.clone())));
-    let mut need =
-        follower.hear(&Message { delta: log.delta(0), head }, Some(&asked), now).unwrap();
+    // Whoever has nothing takes the snapshot, if there is one.
+    let delta = log.delta(0).filter(|_| log.snapshot.is_none());
+    let mut need = follower.hear(&Message { delta, head }, Some(&asked), now).unwrap();
     if let Need::Snapshot(name) = need {
         let mut reader = SnapshotReader::new(name).unwrap();
         reader.read(&log.snapshot.as_ref().unwrap().1).unwrap();

@@ -59,8 +59,10 @@ pub(super) async fn foreseen(
     let row = row.fetch_one(&mut *connection).await.map_err(unavailable)?;
     let carried = carried(at, &mut *connection).await?.len() as u64;
     let ends = NewRevocation::of_before(at, at).ends;
+    let next = epoch.checked_add(1).ok_or(StoreError::Malformed("epoch"))?;
     Ok(Restart {
-        epoch: epoch.checked_add(1).ok_or(StoreError::Malformed("epoch"))?,
+        // Two restores of one backup must not make two logs with one number.
+        epoch: next.max(at.secs()),
         entries: unsigned(&row, "entries")?,
         carried,
         live_tasks: hits::count(&ends, at, connection).await?,

@@ -36,8 +36,10 @@ async fn process() {
     let sources = told["sources"].as_array().unwrap().iter();
     let sources =
         sources.map(|url| Authority::new(&text(url), Duration::from_secs(2)).unwrap()).collect();
-    let options = SyncOptions { file: Some(PathBuf::from(text(&told["state"]))), ..Default::default() };
-    let _sync = RevocationSync::start(sources, roots, guard.clone(), options);
+    let options =
+        SyncOptions { file: Some(PathBuf::from(text(&told["state"]))), ..Default::default() };
+    let sync = RevocationSync::start(sources, roots, options);
+    guard.publish(sync.view());
     let mut app = Router::new();
     for (tool, _) in BOUNDS {
         app = app.route(&format!("/{tool}"), post(|| async { "done" }));

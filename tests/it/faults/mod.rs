@@ -123,8 +123,7 @@ async fn an_authority_killed_while_it_appends() {
         // Whatever was under way when the time is up is answered by nobody.
         let (done, ()) = tokio::join!(revoking, async {
             tokio::time::sleep(kill).await;
-            let pid = authority.process.as_ref().unwrap().id().to_string();
-            std::process::Command::new("kill").args(["-9", &pid]).status().unwrap();
+            authority.process.as_ref().unwrap().kill_now();
         });
         acknowledged.extend(done);
         authority.kill();
@@ -227,9 +226,8 @@ async fn a_gateway_killed_while_it_writes_its_view() {
         gateway.kill();
     }
     let beside = std::fs::read_dir(state.parent().unwrap()).unwrap();
-    let damaged = beside.filter(|file| {
-        file.as_ref().unwrap().file_name().to_string_lossy().contains("damaged")
-    });
+    let damaged = beside
+        .filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().contains("damaged"));
     assert_eq!(damaged.count(), 0, "a view was half written");
 }
 

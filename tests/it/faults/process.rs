@@ -31,15 +31,10 @@ pub(super) enum Disk {
 impl Process {
     /// Starts a program that says on stderr where it listens.
     fn start(program: &Path, args: &[String], gateway: Option<&Value>, disk: Disk) -> Self {
-        let mut command = match disk {
-            Disk::Free => Command::new(program),
-            // A write beyond the limit fails as on a full disk, and can be allowed again.
-            Disk::Full => {
-                let mut command = Command::new("bash");
-                command.args(["-c", "trap '' XFSZ; ulimit -S -f 0; exec \"$0\" \"$@\""]).arg(program);
-                command
-            }
-        };
+        // A write beyond the limit fails as on a full disk, and can be allowed again.
+        let limit = if disk == Disk::Full { "ulimit -S -f 0; " } else { "" };
+        let mut command = Command::new("bash");
+        command.arg("-c").arg(format!("trap '' XFSZ; {limit}exec \"$0\" \"$@\"")).arg(program);
         command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         if let Some(gateway) = gateway {
             command.env(GATEWAY, gateway.to_string());
@@ -73,6 +68,12 @@ impl Process {
     /// Kills it without a word.
     pub(super) fn kill(mut self) {
         self.end();
+    }
+
+    /// The same, of a process that somebody else still talks to.
+    pub(super) fn kill_now(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
     }
 
     fn end(&mut self) {
@@ -174,7 +175,8 @@ impl Authority {
 /// What a gateway says of a call with this token: `allowed`, or the code of the refusal.
 pub(super) async fn call(gateway: &Process, tool: &str, token: &str) -> String {
     let client = Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
-    let request = client.post(format!("{}/{tool}", gateway.url)).bearer_auth(token).json(&json!({}));
+    let request =
+        client.post(format!("{}/{tool}", gateway.url)).bearer_auth(token).json(&json!({}));
     let answer = request.send().await.unwrap();
     if answer.status() == StatusCode::OK {
         return "allowed".to_owned();
