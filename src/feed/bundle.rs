@@ -61,6 +61,11 @@ impl Bundle {
         Ok(bytes)
     }
 
+    /// Whether the bytes are meant as one.
+    pub fn is_one(bytes: &[u8]) -> bool {
+        bytes.starts_with(&MAGIC)
+    }
+
     /// Reads a file.
     ///
     /// *Errors*: [`Malformed`].

@@ -26,7 +26,7 @@ pub(in super::super) struct Args {
 const EXAMPLE: &str = "\
 Example: take the log to where no network leads, and hold a token to it there
   hardtack revocations fetch --server https://authority.example.com --root ed25519/… -o revoked
-  hardtack verify - --root ed25519/… --revocations revoked --tool crm/get < token
+  hardtack verify - --root ed25519/… --revoked revoked --request call.json < token
 
 Whoever carries the file can change nothing in it.";
 

@@ -2,12 +2,17 @@
 
 use std::collections::HashSet;
 
-use anyhow::bail;
+use anyhow::{Context, anyhow, bail};
 
 use super::super::input::{Source, TEXT_BYTES_MAX};
+use crate::feed::{Bundle, RevokedAt};
+use crate::keys::TrustedRoots;
 use crate::mint::is_task_id;
 use crate::model::{Key16, RevocationId, Timestamp};
 use crate::verify::{DangerUnrevoked, RevocationView};
+
+/// Longest fetched file: some 25 million entries.
+const BUNDLE_BYTES_MAX: usize = 640 * 1024 * 1024;
 
 /// Lines of a file: they bear no date, so they are never stale.
 struct Lines(HashSet<Key16>);
@@ -22,14 +27,57 @@ impl RevocationView for Lines {
     }
 }
 
+/// What an authority said at some moment, for as long as that counts.
+struct Dated {
+    revoked: RevokedAt,
+    age_millis_max: u64,
+}
+
+impl RevocationView for Dated {
+    fn age_millis(&self, now: Timestamp) -> Option<u64> {
+        self.revoked.age_millis(now)
+    }
+
+    fn is_revoked(&self, key: &Key16) -> bool {
+        self.revoked.is_revoked(key)
+    }
+
+    fn issued_since(&self) -> Timestamp {
+        self.revoked.issued_since()
+    }
+
+    fn forgets(&self) -> Timestamp {
+        self.revoked.forgets()
+    }
+
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        self.age_millis(now).is_some_and(|age| age <= self.age_millis_max)
+    }
+}
+
 /// Nothing is revoked, as far as anyone can say here.
 pub(super) fn none() -> Box<dyn RevocationView> {
     Box::new(DangerUnrevoked)
 }
 
-/// Reads what is revoked.
-pub(super) fn view(source: &Source) -> anyhow::Result<Box<dyn RevocationView>> {
-    let text = source.text(TEXT_BYTES_MAX)?;
+/// Reads what is revoked: a fetched file, which grows stale, or lines.
+pub(super) fn view(
+    source: &Source,
+    roots: &TrustedRoots,
+    age_secs_max: u64,
+) -> anyhow::Result<Box<dyn RevocationView>> {
+    let bytes = source.bytes(BUNDLE_BYTES_MAX)?;
+    if Bundle::is_one(&bytes) {
+        let refused = || format!("{source} is refused");
+        let bundle = Bundle::from_bytes(&bytes).with_context(refused)?;
+        let revoked = bundle.open(roots).with_context(refused)?;
+        let age_millis_max = age_secs_max.saturating_mul(1000);
+        return Ok(Box::new(Dated { revoked, age_millis_max }));
+    }
+    if bytes.len() > TEXT_BYTES_MAX {
+        bail!("{source} is longer than {TEXT_BYTES_MAX} bytes");
+    }
+    let text = String::from_utf8(bytes).map_err(|_| anyhow!("{source} is not UTF-8 text"))?;
     Ok(Box::new(lines(&text, source)?))
 }
 

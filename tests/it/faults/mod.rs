@@ -2,6 +2,7 @@
 //! was acknowledged no gateway allows the token once the bound of the tool has passed, whatever
 //! happens; and once the fault is over, everything works again without a hand.
 
+mod commands;
 mod gateway;
 mod liar;
 mod process;
