@@ -48,6 +48,7 @@ mod engine_timing;
 mod faults;
 mod feed;
 mod feed_bundle;
+mod feed_follower;
 mod feed_model;
 #[cfg(feature = "gateway")]
 mod feed_server;
