@@ -50,7 +50,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .sink(Arc::new(WriterSink::new(std::io::stdout())))
         .build()?;
     let authority = Authority::new(&url, Duration::from_secs(2))?;
-    let _sync = RevocationSync::start(authority, roots, guard.clone(), SyncOptions::default());
+    let sync = RevocationSync::start(vec![authority], roots, SyncOptions::default());
+    guard.publish(sync.view());
     let app = Router::new().route("/refunds", post(refund)).layer(guard);
 
     writeln!(std::io::stderr(), "listening on {base}")?;

@@ -1,12 +1,34 @@
 //! What a gateway needs besides its guard: a view of revocations that keeps up with the authority.
 //!
-//! [`Authority`] fetches, over HTTP, within bounds of time and size, following no redirect;
-//! [`RevocationSync`] does so again and again and publishes what it learns to a guard. Lists are
-//! signed by a root key, so nobody between can revoke or un-revoke; whoever holds them back makes
-//! the view go stale, and then calls are denied.
+//! [`RevocationSync`] follows the authority's [feed](crate::feed), or relays of it, over HTTP, and keeps
+//! a [`View`] that a guard reads without waiting. Its [`Follower`](crate::feed::Follower) decides what
+//! is believed; this module connects, fetches within bounds of time and size, falls back and comes
+//! back. Nobody between can revoke or un-revoke, or make the view look younger than it is; whoever
+//! holds it back makes the view go stale, and then calls are denied.
+//!
+//! ```text
+//! stream ──(fails twice)──▶ long poll ──(fails twice)──▶ poll
+//!    ▲ each source in turn, with growing pauses              │
+//!    └────────────── tried again beside them ────────────────┘
+//! ```
 
 mod authority;
+mod driver;
+mod events;
+mod failure;
+mod health;
+mod keeper;
+mod learner;
+mod monitor;
+mod source;
 mod sync;
+mod view;
+mod watch;
 
 pub use authority::{Authority, Discovery, FetchError};
-pub use sync::{RevocationSync, SyncOptions, SyncStatus};
+pub use events::{Event, EventReader, EventTooLong};
+pub use health::health_router;
+pub use monitor::{Mode, SyncStatus};
+pub use sync::{Pace, RevocationSync, SyncOptions};
+pub use view::View;
+pub use watch::{Taken, Watch};

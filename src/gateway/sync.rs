@@ -1,126 +1,168 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
 
-use super::authority::{Authority, FetchError};
-use crate::guard::Guard;
+use super::authority::Authority;
+use super::driver::Driver;
+use super::keeper::Keeper;
+use super::learner::{Learner, Told};
+use super::monitor::{Monitor, SyncStatus};
+use super::view::View;
+use super::watch::Watch;
+use crate::config::SystemClock;
+use crate::feed::Follower;
 use crate::keys::TrustedRoots;
-use crate::model::{Timestamp, limits};
-use crate::verify::Revocations;
+use crate::model::Clock;
 
-/// How a guard's view of revocations is kept.
-#[derive(Clone, Copy, Debug)]
+/// How long an orderly end may take.
+const END: Duration = Duration::from_secs(10);
+
+/// How a view of revocations is kept.
+#[derive(Clone)]
 pub struct SyncOptions {
-    /// How often the authority is asked.
-    pub interval: Duration,
-    /// How old a view may be before calls are denied, in seconds.
-    pub age_secs_max: u64,
+    /// The authority's name; without it, that of the first log that the roots vouch for.
+    pub issuer: Option<String>,
+    /// Where what is known is kept for the next start. No other process may use the file.
+    pub file: Option<PathBuf>,
+    /// Is told of everything that is taken.
+    pub watch: Option<Arc<dyn Watch>>,
+    /// What age is measured with, instead of the system's monotonic clock.
+    pub clock: Arc<dyn Clock>,
+    /// When what is tried.
+    pub pace: Pace,
+}
+
+/// When a source is given up, and tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// How long a stream may prove nothing newer.
+    pub silence: Duration,
+    /// How long a source may keep a question, in milliseconds on the wire.
+    pub wait: Duration,
+    /// How often a source is asked that answers at once.
+    pub poll: Duration,
+    /// How often the stream is tried again where it failed.
+    pub stream_again: Duration,
+    /// The first pause after a failure; each further one is twice as long.
+    pub pause_min: Duration,
+    /// The longest pause.
+    pub pause_max: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            silence: Duration::from_secs(3),
+            wait: Duration::from_secs(1),
+            poll: Duration::from_millis(500),
+            stream_again: Duration::from_secs(10),
+            pause_min: Duration::from_millis(50),
+            pause_max: Duration::from_secs(2),
+        }
+    }
 }
 
 impl Default for SyncOptions {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(1), age_secs_max: limits::REVOCATION_AGE_SECS_MAX }
+        let (issuer, file, watch) = (None, None, None);
+        Self { issuer, file, watch, clock: Arc::new(SystemClock), pace: Pace::default() }
     }
 }
 
-/// How keeping up goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SyncStatus {
-    /// When the newest list was made.
-    pub list_time: Option<Timestamp>,
-    /// How many things it revokes.
-    pub revoked: usize,
-    /// How many lists were taken.
-    pub taken: u64,
-    /// How many attempts failed.
-    pub failed: u64,
-    /// How many attempts failed since the last list that was taken.
-    pub failed_in_a_row: u64,
+impl fmt::Debug for SyncOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SyncOptions")
+            .field("issuer", &self.issuer)
+            .field("file", &self.file)
+            .field("pace", &self.pace)
+            .finish_non_exhaustive()
+    }
 }
 
-/// Keeps a guard's view of revocations in step with an authority, until it is dropped.
+/// Keeps a view of revocations in step with an authority, until it is dropped.
 ///
-/// *Shape*: asks at once and then at every interval, never twice at a time. A list that is forged,
-/// older than the last one or of another authority is not taken: the last good view stays until it
-/// is too old, and then every call is denied.
+/// *Shape*: follows one source at a time, by its stream where that works, else by asking; after a
+/// failure the next one. What is forged, older, of another authority or incomplete is refused: the
+/// last good view stays until it is too old, and then calls are denied. A saved view is held to from
+/// the start, and is of no known age until a head was proven to be recent.
 #[derive(Debug)]
 pub struct RevocationSync {
     task: JoinHandle<()>,
-    status: Arc<Mutex<SyncStatus>>,
+    end: Arc<Notify>,
+    monitor: Arc<Monitor>,
+    view: Arc<View>,
 }
 
 impl RevocationSync {
-    /// Starts to keep the guard's view; `roots` are the keys that may sign lists.
+    /// Starts to follow these sources, the first one first; `roots` are the keys that vouch for who
+    /// signs the log.
     ///
     /// *Shape*: must be called within a tokio runtime.
-    pub fn start(
-        authority: Authority,
-        roots: TrustedRoots,
-        guard: Guard,
-        options: SyncOptions,
-    ) -> Self {
-        let status = Arc::new(Mutex::new(SyncStatus::default()));
-        let keeper = Keeper { authority, roots, guard, age_secs_max: options.age_secs_max };
-        let task = tokio::spawn(keeper.run(options.interval, Arc::clone(&status)));
-        Self { task, status }
+    pub fn start(sources: Vec<Authority>, roots: TrustedRoots, options: SyncOptions) -> Self {
+        let view = Arc::new(View::new(Arc::clone(&options.clock)));
+        let monitor = Arc::new(Monitor::new(Arc::clone(&view)));
+        let end = Arc::new(Notify::new());
+        let (shown, watched, ended) = (Arc::clone(&view), Arc::clone(&monitor), Arc::clone(&end));
+        let task = tokio::spawn(async move {
+            let SyncOptions { issuer, file, watch, clock, pace } = options;
+            let (mut keeper, mut follower) = (None, None);
+            if let Some(file) = file {
+                let (roots, issuer) = (roots.clone(), issuer.clone());
+                let opened = Keeper::open(file, roots, issuer, Arc::clone(&watched)).await;
+                (keeper, follower) = (Some(opened.0), opened.1);
+            }
+            let follower = follower.unwrap_or_else(|| Follower::new(roots.clone(), issuer));
+            shown.show(&follower);
+            watched.knows(follower.place());
+            let learner = Learner {
+                follower: Some(follower),
+                roots,
+                view: shown,
+                monitor: watched,
+                clock,
+                keeper,
+                watch,
+                told: Told::default(),
+                keys_asked: None,
+            };
+            let mut driver = Driver::new(sources, learner, pace);
+            tokio::select! {
+                () = driver.run() => {}
+                () = ended.notified() => {}
+            }
+            driver.end().await;
+        });
+        Self { task, end, monitor, view }
+    }
+
+    /// The view that it keeps, for [`Guard::publish`](crate::guard::Guard::publish).
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view)
     }
 
     /// How it goes.
     pub fn status(&self) -> SyncStatus {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.monitor.status()
+    }
+
+    /// Ends it, and keeps what is known if that has a file.
+    pub async fn close(mut self) {
+        self.end.notify_one();
+        // After that it is ended as by a drop.
+        let _ = tokio::time::timeout(END, &mut self.task).await;
+    }
+
+    pub(super) fn monitor(&self) -> &Arc<Monitor> {
+        &self.monitor
     }
 }
 
 impl Drop for RevocationSync {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-struct Keeper {
-    authority: Authority,
-    roots: TrustedRoots,
-    guard: Guard,
-    age_secs_max: u64,
-}
-
-impl Keeper {
-    async fn run(self, every: Duration, status: Arc<Mutex<SyncStatus>>) {
-        // An interval of zero would panic.
-        let mut ticks = interval(every.max(Duration::from_millis(1)));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last: Option<Revocations> = None;
-        loop {
-            ticks.tick().await;
-            let step = self.step(last.as_ref()).await;
-            let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
-            match step {
-                Ok(view) => {
-                    status.list_time = Some(view.time());
-                    status.revoked = view.len();
-                    status.taken += 1;
-                    status.failed_in_a_row = 0;
-                    last = Some(view);
-                }
-                Err(error) => {
-                    status.failed += 1;
-                    status.failed_in_a_row += 1;
-                    tracing::warn!(%error, "the view of revocations was not renewed");
-                }
-            }
-        }
-    }
-
-    /// Fetches one list and publishes the view it makes.
-    async fn step(&self, last: Option<&Revocations>) -> Result<Revocations, FetchError> {
-        let list = self.authority.revocations(&self.roots).await?;
-        let view = match last {
-            Some(last) => last.follow(list)?,
-            None => Revocations::new(list, self.age_secs_max),
-        };
-        self.guard.publish(view.clone());
-        Ok(view)
     }
 }

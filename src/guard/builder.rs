@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 
 use super::cache::{TokenCache, Trust};
 use super::flow::{Decider, Shared};
+use super::freshness::Freshness;
 use super::layer::Guard;
 use super::nonce::Nonces;
 use super::replay::{LocalReplays, Replays};
@@ -42,6 +43,7 @@ pub struct GuardBuilder {
     view: Arc<dyn RevocationView>,
     clock: Arc<dyn Clock>,
     labels: Vec<(ToolPattern, BTreeSet<String>)>,
+    freshness: Freshness,
     redaction: Redaction,
     body_bytes_max: usize,
     body_timeout: Duration,
@@ -91,6 +93,7 @@ impl GuardBuilder {
             view: Arc::new(NothingKnown),
             clock: Arc::new(SystemClock),
             labels: Vec::new(),
+            freshness: Freshness::default(),
             redaction: Redaction::default(),
             body_bytes_max: limits::ARGS_BYTES_MAX,
             body_timeout: BODY_TIMEOUT,
@@ -126,6 +129,11 @@ impl GuardBuilder {
     /// The first view of revocations; [`Guard::publish`] gives the next ones.
     pub fn revocations(self, view: impl RevocationView + 'static) -> Self {
         Self { view: Arc::new(view), ..self }
+    }
+
+    /// How old the view of revocations may be, by the labels of the tool that is called.
+    pub fn freshness(self, freshness: Freshness) -> Self {
+        Self { freshness, ..self }
     }
 
     /// The clock, instead of the system's.
@@ -227,6 +235,7 @@ impl GuardBuilder {
             view: ArcSwap::from_pointee(self.view),
             tools: self.tools.ok_or(GuardError::Missing("tools"))?,
             labels: self.labels,
+            freshness: self.freshness,
             sink: self.sink.ok_or(GuardError::Missing("sink"))?,
             clock: self.clock,
             redaction: self.redaction,

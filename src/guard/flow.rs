@@ -16,16 +16,17 @@ use sha2::{Digest, Sha256};
 use super::allowed::Allowed;
 use super::arguments;
 use super::cache::{Known, TokenCache, Trust};
+use super::freshness::{Bound, Freshness};
 use super::nonce::Nonces;
 use super::refusal::{self, Refusal};
 use super::replay::{self, Replays};
 use super::tools::{ToolCall, ToolMap};
 use crate::decide::{Decision, Program};
 use crate::model::Clock;
-use crate::model::{Code, Reason, Request, TargetUri, Tool, ToolPattern};
+use crate::model::{Code, Reason, Request, TargetUri, Timestamp, Tool, ToolPattern};
 use crate::present::Credentials;
 use crate::record::{Record, Redaction, Sink};
-use crate::verify::{RevocationView, Verified};
+use crate::verify::{Authentic, RevocationView, Verified};
 
 /// Longest method or path that is recorded, in characters.
 const RECORDED_CHARS_MAX: usize = 1024;
@@ -45,6 +46,7 @@ pub(super) struct Shared {
     pub(super) view: ArcSwap<Arc<dyn RevocationView>>,
     pub(super) tools: ToolMap,
     pub(super) labels: Vec<(ToolPattern, BTreeSet<String>)>,
+    pub(super) freshness: Freshness,
     pub(super) sink: Arc<dyn Sink>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) redaction: Redaction,
@@ -123,21 +125,23 @@ impl Shared {
         let proofs = proofs.iter().map(|value| value.as_bytes());
         let credentials = Credentials::from_headers(authorization, proofs)?;
         let digest = Sha256::digest(credentials.token()).into();
-        let now = self.clock.now();
+        let now = self.now();
         let known = tokens.find_under(digest, credentials.token(), now)?;
         seen.known = Some(Arc::clone(&known));
         let authentic = known.authentic();
-        // A body is not read for a token or a proof that is of no use.
-        authentic.unrevoked(&**self.view.load_full(), now)?;
+        // A body is not read for a token or a proof that is of no use, whatever the tool.
+        self.unrevoked(authentic, self.freshness.loosest(), now)?;
         let proof = self.holder_proof(parts, &credentials, digest, authentic, now)?;
         let waiting = self.clock.micros();
         let body = self.read(body).await;
         seen.waited_micros = self.clock.micros().saturating_sub(waiting);
         let body = body?;
         let ToolCall { tool, args } = self.tools.call(parts, &body)?;
-        let now = self.clock.now();
+        let now = self.now();
+        let labels = self.labels(&tool);
+        let bound = self.freshness.of(&labels);
         let request = seen.request.insert(Request {
-            labels: self.labels(&tool),
+            labels,
             tool,
             args,
             audience: self.gateway.clone(),
@@ -145,7 +149,7 @@ impl Shared {
             http: Some((parts.method.to_string(), parts.uri.path().to_owned())),
         });
         // Asked again: much may have been revoked while the body came in.
-        authentic.unrevoked(&**self.view.load_full(), now)?;
+        self.unrevoked(authentic, bound, now)?;
         let possession = match proof {
             Some(proof) => {
                 let unspent = proof.for_call(request).map_err(Reason::from)?;
@@ -154,11 +158,28 @@ impl Shared {
             }
             None => None,
         };
-        let verified = authentic.admit_with(&**self.view.load_full(), now, possession.as_ref())?;
+        let view = self.view.load_full();
+        let within = bound.of(&**view);
+        let verified = authentic.admit_with(&within, now, possession.as_ref());
+        let verified = verified.map_err(|reason| bound.named(reason))?;
+        // What was forgotten by the time that it was looked up has ended.
+        request.time = now.max(view.forgets());
         match (self.decider)(&verified, known.program(), request) {
             Decision::Allow { grant } => Ok((grant, body)),
             Decision::Deny { reasons } => Err(reasons.into()),
         }
+    }
+
+    /// The moment for all that is decided. A token that ended, and whose revocation was forgotten
+    /// since, stays ended where the clock jumps back.
+    fn now(&self) -> Timestamp {
+        self.clock.now().max(self.view.load().forgets())
+    }
+
+    /// Asks whether the token is revoked, of a view that is no older than the bound.
+    fn unrevoked(&self, token: &Authentic, bound: Bound<'_>, now: Timestamp) -> Result<(), Reason> {
+        let view = self.view.load_full();
+        token.unrevoked(&bound.of(&**view), now).map_err(|reason| bound.named(reason))
     }
 
     /// The whole body, once.

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -41,6 +42,12 @@ impl Guard {
     /// Every call from now on is held to this view of revocations.
     pub fn publish(&self, view: impl RevocationView + 'static) {
         self.shared.view.store(Arc::new(Arc::new(view)));
+    }
+
+    /// Whether the view of revocations is recent enough for the tools of each class, by its label.
+    pub fn readiness(&self) -> BTreeMap<String, bool> {
+        let (view, now) = (self.shared.view.load_full(), self.shared.clock.now());
+        self.shared.freshness.readiness(&**view, now)
     }
 
     /// Every call from now on is held to these root keys.

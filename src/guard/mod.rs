@@ -4,11 +4,13 @@
 //!
 //! 1. *present*: exactly one `Authorization` header carries the token, at most one `DPoP` header the
 //!    proof of its holder;
-//! 2. *verify*: the token is genuine (remembered under its hash), not revoked (asked anew), and for a
-//!    bound token the proof is its holder's, for this place and time;
+//! 2. *verify*: the token is genuine (remembered under its hash), not revoked (asked anew, of a view
+//!    that is no older than any tool allows), and for a bound token the proof is its holder's, for
+//!    this place and time;
 //! 3. the request is a call: a [`ToolMap`] names the tool and makes the arguments of path, query
-//!    and JSON body, read once and strictly, so that nobody downstream reads them differently. A
-//!    proof must be for this very call, and is spent: it opens nothing a second time;
+//!    and JSON body, read once and strictly, so that nobody downstream reads them differently. The
+//!    tool's labels say how old the view may be ([`Freshness`]). A proof must be for this very call,
+//!    and is spent: it opens nothing a second time;
 //! 4. *decide*: block 0, the checks of every block, and the gateway's [`Policy`];
 //! 5. *record*: one line to the [`Sink`], and no call without it;
 //! 6. the handler gets the bytes that were judged, without the token, and what is known of the
@@ -59,6 +61,7 @@ mod arguments;
 mod builder;
 mod cache;
 mod flow;
+mod freshness;
 mod holder;
 mod layer;
 mod nonce;
@@ -78,6 +81,7 @@ pub use self::redis::{RedisAddressError, RedisOptions, RedisReplays};
 pub use allowed::Allowed;
 pub use builder::{GuardBuilder, GuardError};
 pub use cache::{Known, TokenCache, Trust};
+pub use freshness::Freshness;
 pub use layer::{Guard, Guarded};
 pub use nonce::Nonces;
 pub use replay::{LocalReplays, Replays, Spending, Spent};

@@ -25,6 +25,6 @@ pub use key_proof::{KeyProof, KeyTarget, check_key};
 pub use possession::{Possession, Unspent};
 pub use proof::{HolderProof, ProofFault, ProofTarget, check_holder, check_proof};
 pub use revocation::{
-    DangerUnrevoked, ListError, RevocationEntry, RevocationKind, RevocationList, RevocationView,
-    Revocations, SignedList, Within,
+    DangerUnrevoked, KnownRevocations, ListError, RevocationEntry, RevocationKind, RevocationList,
+    RevocationView, SignedList, Within,
 };

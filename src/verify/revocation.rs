@@ -1,6 +1,7 @@
 //! What a verifier knows about revocations.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +73,32 @@ impl RevocationView for Within<'_> {
 
     fn is_fresh(&self, now: Timestamp) -> bool {
         self.view.age_millis(now).is_some_and(|age| age <= self.age_millis_max)
+    }
+}
+
+impl<V: RevocationView + ?Sized> RevocationView for Arc<V> {
+    fn age_millis(&self, now: Timestamp) -> Option<u64> {
+        (**self).age_millis(now)
+    }
+
+    fn is_revoked(&self, key: &Key16) -> bool {
+        (**self).is_revoked(key)
+    }
+
+    fn first_revoked(&self, keys: &[Key16]) -> Option<usize> {
+        (**self).first_revoked(keys)
+    }
+
+    fn issued_since(&self) -> Timestamp {
+        (**self).issued_since()
+    }
+
+    fn forgets(&self) -> Timestamp {
+        (**self).forgets()
+    }
+
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        (**self).is_fresh(now)
     }
 }
 
@@ -176,9 +203,6 @@ pub enum ListError {
     /// The signed text is no list.
     #[error("the revocation list is malformed")]
     Malformed,
-    /// Older than one already seen, or from another authority.
-    #[error("the revocation list is older than one already seen, or of another authority")]
-    Rollback,
 }
 
 fn signed_bytes(list: &str) -> Vec<u8> {
@@ -208,65 +232,30 @@ impl SignedList {
     }
 }
 
-/// A view made of one revocation list.
+/// A view of what was known to be revoked at one moment.
 ///
-/// *Shape*: exact, without false positives. Fresh for so many seconds after the list was made.
+/// *Shape*: exact, without false positives. Its age is counted by the wall clock.
 #[derive(Clone, Debug)]
-pub struct Revocations {
-    issuer: String,
-    seq: u64,
-    time: Timestamp,
-    age_secs_max: u64,
+pub struct KnownRevocations {
     keys: HashSet<Key16>,
+    time: Timestamp,
 }
 
-impl Revocations {
-    /// A view of the list, good for so many seconds after it was made.
-    pub fn new(list: RevocationList, age_secs_max: u64) -> Self {
-        let keys = list.entries.iter().map(|entry| entry.key16).collect();
-        Self { issuer: list.issuer, seq: list.seq, time: list.time, age_secs_max, keys }
-    }
-
-    /// The view after a newer list of the same authority.
-    ///
-    /// *Errors*: [`ListError::Rollback`] where the list is older or of another authority; the view
-    /// stays as it is then.
-    pub fn follow(&self, list: RevocationList) -> Result<Self, ListError> {
-        if list.issuer != self.issuer || list.seq < self.seq || list.time < self.time {
-            return Err(ListError::Rollback);
-        }
-        Ok(Self::new(list, self.age_secs_max))
-    }
-
-    /// When the list was made.
-    pub fn time(&self) -> Timestamp {
-        self.time
-    }
-
-    /// How many things are revoked.
-    pub fn len(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// Whether nothing is revoked.
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+impl KnownRevocations {
+    /// These keys, and nothing else, were revoked at this time.
+    pub fn new(keys: impl IntoIterator<Item = Key16>, time: Timestamp) -> Self {
+        Self { keys: keys.into_iter().collect(), time }
     }
 }
 
-impl RevocationView for Revocations {
+impl RevocationView for KnownRevocations {
     fn age_millis(&self, now: Timestamp) -> Option<u64> {
-        // A list from the future would stay fresh for as long as it pleases.
+        // A view from the future would stay fresh for as long as it pleases.
         let is_real = self.time <= now.plus_secs(limits::CLOCK_SKEW_SECS);
         is_real.then(|| now.millis().saturating_sub(self.time.millis()))
     }
 
     fn is_revoked(&self, key: &Key16) -> bool {
         self.keys.contains(key)
-    }
-
-    fn is_fresh(&self, now: Timestamp) -> bool {
-        let millis_max = self.age_secs_max.saturating_mul(1000);
-        self.age_millis(now).is_some_and(|age| age <= millis_max)
     }
 }

@@ -47,6 +47,12 @@ mod fanout;
 mod feed;
 #[cfg(feature = "cli")]
 mod feed_reader;
+#[cfg(feature = "gateway")]
+mod feed_server;
+#[cfg(feature = "gateway")]
+mod following;
+#[cfg(feature = "gateway")]
+mod freshness;
 mod generators;
 mod grants;
 #[cfg(feature = "gateway")]
@@ -67,6 +73,8 @@ mod redis_server;
 mod replay;
 mod request_order;
 mod support;
+#[cfg(feature = "gateway")]
+mod support_guard;
 mod tidy;
 mod vectors;
 mod verification;

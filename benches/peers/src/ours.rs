@@ -17,7 +17,7 @@ use hardtack::mint::{Task, mint};
 use hardtack::model::{Args, JsonProfile, Key16, Request, Timestamp};
 use hardtack::token::{Envelope, UnverifiedToken};
 use hardtack::verify::{
-    Authentic, RevocationEntry, RevocationKind, RevocationList, Revocations, authenticate,
+    Authentic, KnownRevocations, authenticate,
     authenticate_like,
 };
 use hardtack::vocabulary::Grant;
@@ -40,7 +40,7 @@ pub struct Issuer {
 /// One gateway with its cache.
 pub struct Gateway {
     pub(crate) cache: TokenCache,
-    pub(crate) view: Arc<Revocations>,
+    pub(crate) view: Arc<KnownRevocations>,
     pub(crate) request: Arc<Request>,
 }
 
@@ -192,16 +192,7 @@ fn request() -> Request {
     }
 }
 
-fn revocations() -> Revocations {
-    let entry = |seq: u64| RevocationEntry {
-        seq,
-        kind: RevocationKind::Block,
-        key16: Key16::of(&seq.to_be_bytes()),
-        not_after: now().plus_secs(3600),
-        reason: None,
-    };
-    let entries = (1..=work::REVOKED).map(entry).collect();
-    let list =
-        RevocationList { issuer: "peers".to_owned(), seq: work::REVOKED, time: now(), entries };
-    Revocations::new(list, 60)
+fn revocations() -> KnownRevocations {
+    let keys = (1..=work::REVOKED).map(|seq: u64| Key16::of(&seq.to_be_bytes()));
+    KnownRevocations::new(keys, now())
 }

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -18,9 +17,6 @@ use crate::guard::{Guard, GuardBuilder, LocalReplays};
 use crate::keys::TrustedRoots;
 use crate::model::{Clock, limits};
 use crate::record::{FileOptions, FileSink, Record, audit};
-
-/// How often a gateway asks the authority what is revoked.
-const POLL: Duration = Duration::from_millis(100);
 
 /// A gateway under way. Dropping it ends it.
 pub(super) struct Gateway {
@@ -58,8 +54,8 @@ impl Gateway {
             // It is served until the task is aborted; a failure shows in the calls.
             let _ = axum::serve(listener, app).await;
         });
-        let options = SyncOptions { interval: POLL, ..SyncOptions::default() };
-        let sync = RevocationSync::start(authority.clone(), roots, guard, options);
+        let sync = RevocationSync::start(vec![authority.clone()], roots, SyncOptions::default());
+        guard.publish(sync.view());
         Ok(Self { id, url, log, sync, server })
     }
 

@@ -86,7 +86,7 @@ impl World {
             start("messaging-gateway", tools::messaging(deeds.clone())?, standard),
         )?;
         let world = Self { http, deeds, url, admin, crm, payments, messaging, authority: served };
-        world.until("revocations", |gateway| gateway.sync.status().taken > 0).await?;
+        world.until("revocations", |gateway| gateway.sync.status().age_millis.is_some()).await?;
         Ok(world)
     }
 
@@ -133,7 +133,7 @@ impl World {
 
     /// Waits until every gateway knows of so many revocations.
     pub(super) async fn revoked(&self, count: usize) -> anyhow::Result<()> {
-        self.until("a revocation", |gateway| gateway.sync.status().revoked >= count).await
+        self.until("a revocation", |gateway| gateway.sync.status().entries >= count).await
     }
 
     async fn until(&self, what: &str, holds: impl Fn(&Gateway) -> bool) -> anyhow::Result<()> {

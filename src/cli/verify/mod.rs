@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use super::input::{self, Source, TEXT_BYTES_MAX};
 use super::usage::usage;
-use super::{Exit, Output, duration, policy, roots};
+use super::{Exit, Output, policy, roots};
 use crate::decide::Decision;
 use crate::model::JsonProfile;
 
@@ -45,12 +45,9 @@ pub(super) struct Args {
     /// grants is allowed.
     #[arg(long = "policy", value_name = "FILE|DIR")]
     policies: Vec<PathBuf>,
-    /// What is revoked: revocation identifiers and task ids, one a line, or a signed list.
+    /// What is revoked: revocation identifiers and task ids, one a line.
     #[arg(long, value_name = "FILE")]
     revoked: Option<Source>,
-    /// How old a signed list may be before every call is denied.
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "1m")]
-    revoked_age: u64,
     /// Take whole numbers of 64 bits in arguments, for tools that do.
     #[arg(long)]
     integers64: bool,
@@ -95,7 +92,7 @@ impl Args {
         let sent = self.sent()?;
         let roots = roots::trusted(&self.roots)?;
         let revoked = match &self.revoked {
-            Some(source) => revoked::view(source, &roots, self.revoked_age)?,
+            Some(source) => revoked::view(source)?,
             None => revoked::none(),
         };
         let profile = match self.integers64 {

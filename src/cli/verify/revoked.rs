@@ -2,13 +2,12 @@
 
 use std::collections::HashSet;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use super::super::input::{Source, TEXT_BYTES_MAX};
-use crate::keys::TrustedRoots;
 use crate::mint::is_task_id;
 use crate::model::{Key16, RevocationId, Timestamp};
-use crate::verify::{DangerUnrevoked, RevocationView, Revocations, SignedList};
+use crate::verify::{DangerUnrevoked, RevocationView};
 
 /// Lines of a file: they bear no date, so they are never stale.
 struct Lines(HashSet<Key16>);
@@ -28,19 +27,14 @@ pub(super) fn none() -> Box<dyn RevocationView> {
     Box::new(DangerUnrevoked)
 }
 
-/// Reads what is revoked: a signed list, which grows stale, or lines.
-pub(super) fn view(
-    source: &Source,
-    roots: &TrustedRoots,
-    age_secs_max: u64,
-) -> anyhow::Result<Box<dyn RevocationView>> {
+/// Reads what is revoked.
+pub(super) fn view(source: &Source) -> anyhow::Result<Box<dyn RevocationView>> {
     let text = source.text(TEXT_BYTES_MAX)?;
-    if text.trim_start().starts_with('{') {
-        let list: SignedList = serde_json::from_str(&text)
-            .map_err(|_| anyhow::anyhow!("{source} is not a signed revocation list"))?;
-        let list = list.open(roots).with_context(|| format!("{source} is refused"))?;
-        return Ok(Box::new(Revocations::new(list, age_secs_max)));
-    }
+    Ok(Box::new(lines(&text, source)?))
+}
+
+/// What is revoked, one a line.
+fn lines(text: &str, source: &Source) -> anyhow::Result<Lines> {
     let mut keys = HashSet::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -55,7 +49,7 @@ pub(super) fn view(
             ),
         };
     }
-    Ok(Box::new(Lines(keys)))
+    Ok(Lines(keys))
 }
 
 fn key(line: &str) -> Option<Key16> {
