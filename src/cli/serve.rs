@@ -38,6 +38,8 @@ impl Args {
                 .with_writer(io::stderr)
                 .with_ansi(false)
                 .with_max_level(tracing::Level::INFO)
+                // Whoever reads stderr may go: nothing panics over a line that is lost.
+                .log_internal_errors(false)
                 .try_init(),
         );
         runtime()?.block_on(self.serve(out))
