@@ -16,7 +16,6 @@ mod holder;
 mod metrics;
 mod problem;
 mod query;
-mod revocation_list;
 mod revoke;
 mod serve;
 mod task_complete;
@@ -54,7 +53,6 @@ pub struct Authority {
     entropy: Entropy,
     feed: feed::Feed,
     registry: Registry,
-    list: revocation_list::Latest,
 }
 
 /// The authority as the endpoints share it.
@@ -78,8 +76,7 @@ impl Authority {
         let (store, clock) = (Arc::new(store), Arc::new(clock));
         let (feed, mut registry) = (feed::Feed::new(settings.streams_max), Registry::default());
         feed.register(&mut registry);
-        let list = Default::default();
-        Self { store, root, roots, settings, clock, entropy, feed, registry, list }
+        Self { store, root, roots, settings, clock, entropy, feed, registry }
     }
 
     /// The authority of a data directory. Needs a Tokio runtime.
@@ -147,7 +144,7 @@ pub fn router(authority: Arc<Authority>) -> Router {
     let feed = authority.feed.fanout.router().method_not_allowed_fallback(problem::no_method);
     let appending = Router::new()
         .route("/v1/tasks/{id}/complete", post(task_complete::complete))
-        .route("/v1/revocations", post(revoke::revoke).get(revocation_list::publish))
+        .route("/v1/revocations", post(revoke::revoke))
         .route_layer(middleware::from_fn_with_state(authority.clone(), feed::appending));
     appending
         .route("/v1/tasks", post(task_create::create).get(task_list::list))

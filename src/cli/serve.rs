@@ -59,6 +59,8 @@ pub(super) fn log_to_stderr() {
             .with_writer(io::stderr)
             .with_ansi(false)
             .with_max_level(tracing::Level::INFO)
+            // Whoever reads stderr may go: nothing panics over a line that is lost.
+            .log_internal_errors(false)
             .try_init(),
     );
 }

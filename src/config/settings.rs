@@ -12,7 +12,7 @@ use crate::model::{TargetUri, limits};
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// The name of the authority, in revocation lists and in its description.
+    /// The name of the authority, in the heads of its revocation log and in its description.
     pub issuer: String,
     /// The address under which callers reach it, which the proofs of holders name; without it a
     /// request is taken at its word as to its host, over `http`.
@@ -28,7 +28,7 @@ pub struct Settings {
     pub depth_default: u32,
     /// The most delegation hops.
     pub depth_max: u32,
-    /// How old a revocation list gateways should accept.
+    /// How old what gateways know of revocations should be at most.
     pub revocation_age_secs: u64,
     /// The longest body of a request.
     pub body_bytes_max: usize,
@@ -98,8 +98,8 @@ impl Settings {
             "\
 # Settings of a Hardtack authority. A line left out means its default; an unknown one is refused.
 
-# The name of this authority, in revocation lists and in /.well-known/hardtack. Gateways hold on
-# to it: do not change it later.
+# The name of this authority, in the heads of its revocation log and in /.well-known/hardtack. Gateways
+# hold on to it: do not change it later.
 issuer = {issuer}
 # The address under which callers reach it, if that is not http:// and the host they name: behind a
 # proxy, or with TLS in front. Proofs of holders name it.
@@ -115,7 +115,7 @@ ttl_secs_max = {ttl_max}
 depth_default = {depth_default}
 depth_max = {depth_max}
 
-# How old a revocation list gateways should accept before they refuse calls.
+# How old what gateways know of revocations should be at most; then they refuse calls.
 revocation_age_secs = {age}
 
 # The longest body of a request, and how long a request may take.

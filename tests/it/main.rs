@@ -45,11 +45,15 @@ mod engine_samples;
 mod engine_support;
 mod engine_timing;
 #[cfg(feature = "cli")]
+mod fanout;
+#[cfg(feature = "cli")]
 mod faults;
 mod feed;
 mod feed_bundle;
 mod feed_follower;
 mod feed_model;
+#[cfg(feature = "cli")]
+mod feed_reader;
 #[cfg(feature = "gateway")]
 mod feed_server;
 #[cfg(feature = "gateway")]

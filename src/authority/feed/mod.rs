@@ -117,6 +117,7 @@ impl Feed {
             }
         };
         let (fanout, shared) = (self.fanout.clone(), Arc::clone(&self.shared));
+        fanout.set_keys(keys.certificates());
         let publisher =
             Publisher { store, clock, entropy, issuer, keys, fanout, shared, log: None };
         let task = tokio::spawn(publisher.run(questions, self.stop.subscribe()));

@@ -83,7 +83,6 @@ impl Publisher {
     ) {
         let mut heart = tokio::time::interval(HEARTBEAT);
         heart.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.fanout.set_keys(self.keys.certificates());
         let shared = Arc::clone(&self.shared);
         loop {
             let mut waiting = Vec::new();

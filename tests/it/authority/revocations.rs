@@ -117,26 +117,3 @@ async fn tasks_and_blocks_are_revoked_by_their_owner_or_an_administrator() {
     let states = served.get(&owner, "/v1/tasks?state=revoked").await;
     assert_eq!(states.body["items"].as_array().unwrap().len(), 2);
 }
-
-#[tokio::test]
-async fn the_list_drops_what_has_ended_and_has_a_tag() {
-    let served = Served::start().await;
-    let issued = served.task(&served.admin).await;
-    served.post(&served.admin, "/v1/revocations", &json!({"task": issued["task"]})).await;
-    let list = served.get("", "/v1/revocations").await;
-    let tag = list.headers["etag"].to_str().unwrap().to_owned();
-    assert_eq!(list.headers["cache-control"], "no-cache");
-    let again = async || {
-        let request = served.request(Method::GET, "/v1/revocations");
-        answer(request.header("if-none-match", &tag)).await.status
-    };
-    assert_eq!(again().await, StatusCode::NOT_MODIFIED);
-    served.pass_secs(1);
-    // Later it is another list, if only by its time.
-    assert_eq!(again().await, StatusCode::OK);
-    served.pass_secs(604);
-    assert_eq!(revoked(&served).await.entries.len(), 1);
-    served.pass_secs(1);
-    let list = revoked(&served).await;
-    assert_eq!((list.seq, list.entries.len()), (1, 0));
-}

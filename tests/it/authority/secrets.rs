@@ -47,7 +47,8 @@ async fn law_8_no_secret_is_logged_or_stored() {
     served
         .post(&key, &format!("/v1/tasks/{}/complete", issued["task"].as_str().unwrap()), &json!({}))
         .await;
-    served.get("", "/v1/revocations").await;
+    served.get("", "/v1/revocations/head").await;
+    served.get("", "/v1/revocations/keys").await;
 
     let dir = served.dir.path().join("data");
     let root: RootKey = std::fs::read_to_string(dir.join("root.key")).unwrap().parse().unwrap();

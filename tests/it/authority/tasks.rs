@@ -1,11 +1,14 @@
 //! Tasks: issued, shown, listed, completed.
 
+use hardtack::feed::{Delta, Entry, LogHash, Place};
+use hardtack::model::{Key16, Timestamp};
 use hardtack::token::UnverifiedToken;
-use hardtack::verify::{SignedList, authenticate};
+use hardtack::verify::authenticate;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use super::*;
+use crate::feed_reader::Reader;
 
 /// The root keys, as a gateway learns them.
 pub(crate) async fn roots(served: &Served) -> hardtack::keys::TrustedRoots {
@@ -15,11 +18,43 @@ pub(crate) async fn roots(served: &Served) -> hardtack::keys::TrustedRoots {
     hardtack::keys::TrustedRoots::new(roots)
 }
 
-/// The revocation list, its signature checked.
-pub(crate) async fn revoked(served: &Served) -> hardtack::verify::RevocationList {
-    let list = served.get("", "/v1/revocations").await;
-    let list: SignedList = serde_json::from_value(list.body).unwrap();
-    list.open(&roots(served).await).unwrap()
+/// The log of revocations, as the feed has it.
+pub(crate) struct Log {
+    pub(crate) seq: u64,
+    pub(crate) entries: Vec<Logged>,
+}
+
+/// An entry of the log.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Logged {
+    pub(crate) seq: u64,
+    pub(crate) key16: Key16,
+    pub(crate) not_after: Timestamp,
+    pub(crate) reason: Option<String>,
+}
+
+/// The log up to a head that was made after the call, believed as a gateway believes it.
+pub(crate) async fn revoked(served: &Served) -> Log {
+    let mut reader = Reader::new(&served.url, roots(served).await).await;
+    reader.catch_up().await;
+    let Place { epoch, seq, hash } = reader.follower.place().unwrap();
+    let mut entries = Vec::new();
+    if seq > 0 {
+        let file = reader.get(&format!("deltas/{epoch}-0-{seq}-{hash}")).await;
+        let delta = Delta::from_bytes(&file.bytes().await.unwrap()).unwrap();
+        assert_eq!(delta.hash_after(LogHash::start(epoch)), hash);
+        entries = (1..).zip(delta.entries()).map(logged).collect();
+    }
+    Log { seq, entries }
+}
+
+fn logged((seq, entry): (u64, &Entry)) -> Logged {
+    Logged {
+        seq,
+        key16: entry.subject().key16().unwrap(),
+        not_after: Timestamp::from_secs(u64::from(entry.ends())),
+        reason: entry.reason().map(str::to_owned),
+    }
 }
 
 #[tokio::test]
