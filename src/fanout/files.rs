@@ -1,18 +1,33 @@
 //! What is served by its name and never changes: deltas and snapshots; and the certificates.
 
+use std::collections::VecDeque;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use tokio::sync::Mutex;
 
 use super::refusal::Refusal;
 use super::{Fanout, query};
-use crate::feed::LogHash;
+use crate::feed::{LogHash, Place};
 
 /// Most entries of one delta.
 const DELTA_ENTRIES_MAX: usize = 100_000;
+
+/// Deltas that are kept for the next who asks: many fall behind together.
+const MADE_MAX: usize = 16;
+/// Bytes that they may take.
+const MADE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// The place before a delta, and that of its last entry.
+type Named = (u64, Place);
+
+/// The deltas that were made last.
+#[derive(Debug, Default)]
+pub(super) struct Made(Mutex<VecDeque<(Named, Bytes)>>);
 
 /// `GET /v1/revocations/deltas/{epoch}-{from}-{to}-{hash}`
 pub(super) async fn delta(
@@ -21,13 +36,35 @@ pub(super) async fn delta(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let (from, to) = query::delta(&name).ok_or(Refusal::NoFile)?;
-    let stretch = fanout.read().stretch(from, to, DELTA_ENTRIES_MAX);
-    let stretch = stretch.ok_or(Refusal::NoFile)?;
+    if !fanout.read().holds(from, to, DELTA_ENTRIES_MAX) {
+        return Err(Refusal::NoFile);
+    }
     if is_known(&name, &headers) {
         return Ok(unchanged(&name));
     }
-    let delta = stretch.into_delta().ok_or(Refusal::NoFile)?;
-    Ok(file(&name, delta.to_bytes().into()))
+    let bytes = fanout.delta_file(from, to).await.ok_or(Refusal::NoFile)?;
+    Ok(file(&name, bytes))
+}
+
+impl Fanout {
+    /// The file, made by one request at a time: those that wait find it made.
+    async fn delta_file(&self, from: u64, to: Place) -> Option<Bytes> {
+        let mut made = self.0.made.0.lock().await;
+        if let Some((_, file)) = made.iter().find(|(key, _)| *key == (from, to)) {
+            return Some(file.clone());
+        }
+        let stretch = self.read().stretch(from, to, DELTA_ENTRIES_MAX)?;
+        let make = move || stretch.into_delta().map(|delta| Bytes::from(delta.to_bytes()));
+        let file = tokio::task::spawn_blocking(make).await.ok()??;
+        made.push_back(((from, to), file.clone()));
+        let bytes = |made: &VecDeque<(Named, Bytes)>| -> usize {
+            made.iter().map(|(_, file)| file.len()).sum()
+        };
+        while made.len() > MADE_MAX || bytes(&made) > MADE_BYTES_MAX {
+            made.pop_front();
+        }
+        Some(file)
+    }
 }
 
 /// `GET /v1/revocations/snapshots/{sha256}`

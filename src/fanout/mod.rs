@@ -73,6 +73,7 @@ struct Inner {
     closed: watch::Sender<bool>,
     source: Box<dyn Source>,
     room: Arc<Semaphore>,
+    made: files::Made,
     metrics: Metrics,
 }
 
@@ -103,6 +104,7 @@ impl Fanout {
             closed: watch::Sender::new(false),
             source: Box::new(source),
             room: Arc::new(Semaphore::new(streams_max.min(Semaphore::MAX_PERMITS))),
+            made: files::Made::default(),
             metrics: Metrics::default(),
         }))
     }

@@ -68,14 +68,19 @@ impl Ring {
 
     /// The entries after a place that lead to another, at least one and at most so many.
     pub(super) fn stretch(&self, from: u64, to: Place, count_max: usize) -> Option<Stretch> {
+        let (begin, count) = self.find(from, to, count_max)?;
+        let entries = self.entries.iter().skip(begin).take(count);
+        Some(Stretch { from, entries: entries.map(|(entry, _)| Arc::clone(entry)).collect() })
+    }
+
+    /// Where these entries begin, and how many there are.
+    pub(super) fn find(&self, from: u64, to: Place, count_max: usize) -> Option<(usize, usize)> {
         let is_here = to.epoch == self.start.epoch && self.hash_at(to.seq) == Some(to.hash);
         let count = usize::try_from(to.seq.checked_sub(from)?).ok()?;
         if !is_here || !(1..=count_max).contains(&count) {
             return None;
         }
-        let begin = usize::try_from(from.checked_sub(self.start.seq)?).ok()?;
-        let entries = self.entries.iter().skip(begin).take(count);
-        Some(Stretch { from, entries: entries.map(|(entry, _)| Arc::clone(entry)).collect() })
+        Some((usize::try_from(from.checked_sub(self.start.seq)?).ok()?, count))
     }
 }
 
@@ -144,10 +149,10 @@ mod tests {
         assert!(ring.stretch(6, end, usize::MAX).is_none());
         let delta = ring.stretch(7, end, usize::MAX);
         assert_eq!(delta.map(|delta| delta.entries.len()), Some(ENTRIES_MAX));
-        let (ring, _) = filled(80_000, Some("x".repeat(500)));
-        assert!(ring.entries.len() < 80_000 && !ring.entries.is_empty());
+        let (ring, _) = filled(120_000, Some("x".repeat(500)));
+        assert!(ring.entries.len() < 120_000 && !ring.entries.is_empty());
         assert!(ring.bytes <= BYTES_MAX);
-        assert_eq!(ring.end().seq, 80_000);
-        assert_eq!(ring.start.seq + ring.entries.len() as u64, 80_000);
+        assert_eq!(ring.end().seq, 120_000);
+        assert_eq!(ring.start.seq + ring.entries.len() as u64, 120_000);
     }
 }

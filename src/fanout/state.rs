@@ -98,6 +98,11 @@ impl State {
         Ok((named, event))
     }
 
+    /// Whether it holds the entries after a place that lead to another.
+    pub(super) fn holds(&self, from: u64, to: Place, count_max: usize) -> bool {
+        self.ring.as_ref().is_some_and(|ring| ring.find(from, to, count_max).is_some())
+    }
+
     /// The entries after a place that lead to another.
     pub(super) fn stretch(&self, from: u64, to: Place, count_max: usize) -> Option<Stretch> {
         self.ring.as_ref()?.stretch(from, to, count_max)

@@ -42,7 +42,11 @@ mod engine_programs;
 mod engine_samples;
 mod engine_support;
 mod engine_timing;
+#[cfg(feature = "cli")]
+mod fanout;
 mod feed;
+#[cfg(feature = "cli")]
+mod feed_reader;
 #[cfg(feature = "gateway")]
 mod feed_server;
 #[cfg(feature = "gateway")]

@@ -1,202 +1,348 @@
 //! The authority's feed over real HTTP, with [`hardtack::feed::Follower`] as the judge.
 
-use std::time::Duration;
-
-use hardtack::feed::{
-    Delta, Follower, Message, Need, SignedCertificate, SignedHead, SnapshotReader,
-};
-use hardtack::model::Key16;
-use reqwest::{Method, Response, StatusCode};
-use serde_json::{Value, json};
+use hardtack::feed::{Message, SignedCertificate};
+use hardtack::model::{Key16, RevocationId};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+use sqlx::{Connection, SqliteConnection};
 
 use super::tasks::roots;
 use super::*;
+use crate::feed_reader::{Events, Reader, client, head, until};
 
-/// A follower over HTTP that fetches whatever it needs.
-pub(crate) struct Following<'a> {
-    served: &'a Served,
-    pub(crate) follower: Follower,
-    asked: u64,
-}
-
-impl<'a> Following<'a> {
-    pub(crate) async fn new(served: &'a Served) -> Self {
-        let follower = Follower::new(roots(served).await, None);
-        let mut following = Self { served, follower, asked: 0 };
-        following.learn().await;
-        following
-    }
-
-    async fn learn(&mut self) {
-        let keys = self.served.get("", "/v1/revocations/keys").await;
-        let keys: Vec<SignedCertificate> = serde_json::from_value(keys.body).unwrap();
-        self.follower.learn_keys(&keys).unwrap();
-    }
-
-    /// Asks for the newest head, and gets there; the answer was made after the call.
-    pub(crate) async fn catch_up(&mut self) {
-        self.asked += 1;
-        let nonce = format!("{:032x}", self.asked);
-        let question = self.follower.question(nonce.clone(), self.asked);
-        let after = match self.follower.place() {
-            Some(place) => format!("&after={}-{}", place.epoch, place.seq),
-            None => String::new(),
-        };
-        let path = format!("/v1/revocations/head?nonce={nonce}{after}");
-        let message = message(&self.served.get("", &path).await.body);
-        let need = self.follower.hear(&message, Some(&question), self.asked).unwrap();
-        self.fetch(need).await;
-    }
-
-    /// Hears a message, and gets there.
-    pub(crate) async fn hear(&mut self, message: &Message) {
-        let need = self.follower.hear(message, None, self.asked).unwrap();
-        self.fetch(need).await;
-    }
-
-    async fn fetch(&mut self, mut need: Need) {
-        loop {
-            let head = self.follower.seen().unwrap().clone();
-            need = match need {
-                Need::Nothing => return,
-                Need::Delta { from, to, hash } => {
-                    let name = format!("{}-{from}-{to}-{hash}", head.epoch);
-                    let path = format!("/v1/revocations/deltas/{name}");
-                    let file = self.served.request(Method::GET, &path).send().await.unwrap();
-                    match file.status() {
-                        StatusCode::OK => {
-                            let delta = Delta::from_bytes(&file.bytes().await.unwrap()).unwrap();
-                            self.follower.take_delta(&delta).unwrap()
-                        }
-                        StatusCode::NOT_FOUND => {
-                            Need::Snapshot(self.follower.need_instead().unwrap())
-                        }
-                        other => panic!("{other}"),
-                    }
-                }
-                Need::Snapshot(name) => {
-                    let path = format!("/v1/revocations/snapshots/{}", name.sha256);
-                    let file = self.served.request(Method::GET, &path).send().await.unwrap();
-                    assert_eq!(file.status(), StatusCode::OK);
-                    let mut reader = SnapshotReader::new(name).unwrap();
-                    reader.read(&file.bytes().await.unwrap()).unwrap();
-                    self.follower.take_snapshot(reader).unwrap()
-                }
-            };
-        }
-    }
-
-    pub(crate) fn seq(&self) -> u64 {
-        self.follower.place().unwrap().seq
-    }
-}
-
-pub(crate) fn message(body: &Value) -> Message {
-    Message::from_json(body.to_string().as_bytes()).unwrap()
-}
-
-fn head(signed: &SignedHead) -> hardtack::feed::Head {
-    serde_json::from_str(&signed.head).unwrap()
-}
-
-/// Events as they arrive.
-pub(crate) struct Events {
-    response: Response,
-    text: String,
-}
-
-impl Events {
-    pub(crate) async fn open(served: &Served, query: &str) -> Self {
-        let path = format!("/v1/revocations/stream{query}");
-        let response = served.request(Method::GET, &path).send().await.unwrap();
-        assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        assert_eq!(response.headers()["x-accel-buffering"], "no");
-        assert_eq!(response.headers()["cache-control"], "no-store");
-        Self { response, text: String::new() }
-    }
-
-    /// The next message; none once the stream has ended.
-    pub(crate) async fn next(&mut self) -> Option<Message> {
-        loop {
-            if let Some((event, rest)) = self.text.split_once("\n\n") {
-                let lines: Vec<&str> = event.lines().collect();
-                assert_eq!((lines.len(), lines[0]), (3, "event: message"));
-                let data = lines[2].strip_prefix("data: ").unwrap();
-                let message = Message::from_json(data.as_bytes()).unwrap();
-                let head = head(&message.head);
-                assert_eq!(lines[1], format!("id: {}-{}", head.epoch, head.seq));
-                self.text = rest.to_owned();
-                return Some(message);
-            }
-            let chunk = self.response.chunk().await.unwrap()?;
-            self.text.push_str(std::str::from_utf8(&chunk).unwrap());
-        }
-    }
+async fn reader(served: &Served) -> Reader {
+    Reader::new(&served.url, roots(served).await).await
 }
 
 /// Revokes something that nobody has; its key.
-pub(crate) async fn revoke(served: &Served, number: u32) -> Key16 {
+async fn revoke(served: &Served, number: u32) -> Key16 {
     let id = format!("{number:0128x}");
     let body = json!({"revocation_id": id});
     let answer = served.post(&served.admin, "/v1/revocations", &body).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-    id.parse::<hardtack::model::RevocationId>().unwrap().key16()
+    id.parse::<RevocationId>().unwrap().key16()
+}
+
+/// Runs SQL behind the authority's back.
+async fn sql(served: &Served, sql: &'static str) {
+    let path = served.dir.path().join("data/hardtack.db");
+    let mut store = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+    sqlx::raw_sql(sql).execute(&mut store).await.unwrap();
+}
+
+async fn newest(served: &Served) -> Option<Message> {
+    let answer = served.get("", "/v1/revocations/head").await;
+    let is_there = answer.status == StatusCode::OK;
+    is_there.then(|| Message::from_json(answer.body.to_string().as_bytes()).unwrap())
 }
 
 #[tokio::test]
 async fn a_revocation_reaches_a_stream() {
     let served = Served::start().await;
-    let mut following = Following::new(&served).await;
-    let mut events = Events::open(&served, "").await;
-    following.hear(&events.next().await.unwrap()).await;
-    let key = revoke(&served, 1).await;
-    while !following.follower.table().contains(&key) {
-        let message = events.next().await.unwrap();
-        if head(&message.head).seq == 1 && following.follower.place().unwrap().seq == 0 {
-            assert!(message.delta.is_some(), "the entry comes along");
+    let mut reader = reader(&served).await;
+    let mut events = Events::open(&served.url, &client(), None).await;
+    reader.hear(&events.next().await.unwrap()).await;
+    for number in 1..=3 {
+        let key = revoke(&served, number).await;
+        while !reader.follower.table().contains(&key) {
+            reader.hear(&events.next().await.unwrap()).await;
         }
-        following.hear(&message).await;
     }
-    assert_eq!(following.seq(), 1);
+    assert_eq!((reader.seq(), reader.fetched.len()), (3, 0), "entries come along");
     // A heartbeat follows without anybody doing anything.
     assert!(events.next().await.unwrap().delta.is_none());
 }
 
 #[tokio::test]
-async fn a_completed_task_is_in_the_next_message() {
+async fn a_completed_task_is_in_the_next_answer() {
     let served = Served::start().await;
-    let mut following = Following::new(&served).await;
-    following.catch_up().await;
+    let mut reader = reader(&served).await;
+    reader.catch_up().await;
     let issued = served.task(&served.admin).await;
     let id = issued["task"].as_str().unwrap();
     served.post(&served.admin, &format!("/v1/tasks/{id}/complete"), &json!({})).await;
-    following.catch_up().await;
-    assert!(following.follower.table().contains(&Key16::of(id.as_bytes())));
+    reader.catch_up().await;
+    assert!(reader.follower.table().contains(&Key16::of(id.as_bytes())));
 }
 
 #[tokio::test]
 async fn an_answer_is_as_new_as_its_question() {
     let served = Served::start().await;
-    let mut following = Following::new(&served).await;
+    let mut reader = reader(&served).await;
     for number in 1..=50 {
         let key = revoke(&served, number).await;
-        following.catch_up().await;
-        assert!(following.follower.table().contains(&key), "{number}");
-        assert_eq!(following.follower.fresh().unwrap(), (u64::from(number), 60_000_000));
+        reader.catch_up().await;
+        assert!(reader.follower.table().contains(&key), "{number}");
+        assert_eq!(reader.follower.fresh().unwrap(), (u64::from(number), 60_000_000));
     }
 }
 
 #[tokio::test]
 async fn a_long_poll_returns_on_an_append() {
     let served = Served::start().await;
-    let epoch = head(&message(&served.get("", "/v1/revocations/head").await.body).head).epoch;
+    let epoch = head(&newest(&served).await.unwrap().head).epoch;
     let path = format!("/v1/revocations/head?after={epoch}-0&wait=30000");
     let (polled, key) = tokio::join!(served.get("", &path), async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let readers = async || {
+            let shown = served.request(Method::GET, "/metrics").send().await.unwrap();
+            shown.text().await.unwrap().contains("\nhardtack_feed_readers 1\n")
+        };
+        until("it waits", readers).await;
         revoke(&served, 1).await
     });
-    let message = message(&polled.body);
+    let message = Message::from_json(polled.body.to_string().as_bytes()).unwrap();
     let delta = message.delta.unwrap();
     assert_eq!((head(&message.head).seq, delta.entries()[0].subject().key16()), (1, Some(key)));
+}
+
+/// Many revoke at once while readers come: nobody has to fetch anything after its first message.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_reader_misses_or_repeats_anything() {
+    let served = Arc::new(Served::start().await);
+    let last = 400;
+    let mut readers = Vec::new();
+    for _ in 0..8 {
+        let mut reader = reader(&served).await;
+        readers.push(tokio::spawn(async move {
+            let mut events = Events::open(&reader.url, &client(), None).await;
+            reader.hear(&events.next().await.unwrap()).await;
+            let fetched = reader.fetched.len();
+            while reader.seq() < last {
+                let message = events.next().await.unwrap();
+                if let Some(delta) = &message.delta {
+                    assert_eq!(delta.from(), reader.seq());
+                }
+                reader.hear(&message).await;
+            }
+            assert_eq!(reader.fetched.len(), fetched);
+        }));
+    }
+    let mut writers = Vec::new();
+    for part in 0..8 {
+        let served = Arc::clone(&served);
+        writers.push(tokio::spawn(async move {
+            for number in 0..50 {
+                revoke(&served, part * 50 + number).await;
+            }
+        }));
+    }
+    for task in writers.into_iter().chain(readers) {
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_head_is_signed_while_the_store_cannot_be_read() {
+    let served = Served::start().await;
+    let ready = async || served.get("", "/readyz").await;
+    assert_eq!(ready().await.status, StatusCode::OK);
+    let mut events = Events::open(&served.url, &client(), None).await;
+    events.next().await.unwrap();
+    sql(&served, "ALTER TABLE log RENAME TO gone").await;
+    let unpublished = async || ready().await.body["code"] == "feed-unpublished";
+    until("it says so", unpublished).await;
+    // Nobody gets an answer, and the newest head stays as old as it is.
+    let before = newest(&served).await.unwrap();
+    let asked = format!("/v1/revocations/head?nonce={}", "ab".repeat(16));
+    let answer = served.get("", &asked).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.body["code"], "head-missing");
+    served.pass_secs(5);
+    let failed = async || {
+        let shown = served.request(Method::GET, "/metrics").send().await.unwrap();
+        let text = shown.text().await.unwrap();
+        let line = text.lines().find(|line| line.starts_with("hardtack_feed_failed_total "));
+        line.unwrap().rsplit(' ').next().unwrap().parse::<u64>().unwrap() >= 3
+    };
+    until("it goes on trying", failed).await;
+    assert_eq!(newest(&served).await.unwrap(), before);
+    sql(&served, "ALTER TABLE gone RENAME TO log").await;
+    until("it is ready again", async || ready().await.status == StatusCode::OK).await;
+    let time = head(&newest(&served).await.unwrap().head).time;
+    assert_eq!(time.millis(), served.millis.load(Ordering::Relaxed));
+    assert!(events.next().await.is_some(), "the stream goes on");
+}
+
+#[tokio::test]
+async fn a_log_that_begins_anew_is_followed() {
+    let served = Served::start().await;
+    let mut reader = reader(&served).await;
+    for number in 1..=5 {
+        revoke(&served, number).await;
+    }
+    reader.catch_up().await;
+    let epoch = reader.follower.place().unwrap().epoch;
+    sql(&served, "DELETE FROM revocations; UPDATE log SET epoch = epoch + 1").await;
+    let began = async || {
+        newest(&served).await.is_some_and(|message| head(&message.head).epoch == epoch + 1)
+    };
+    until("it is published", began).await;
+    reader.catch_up().await;
+    let key = revoke(&served, 9).await;
+    reader.catch_up().await;
+    assert_eq!(reader.follower.place().map(|place| (place.epoch, place.seq)), Some((epoch + 1, 1)));
+    assert!(reader.follower.table().contains(&key));
+}
+
+#[tokio::test]
+async fn a_log_that_lost_entries_is_no_continuation() {
+    let served = Served::start().await;
+    let mut reader = reader(&served).await;
+    for number in 1..=5 {
+        revoke(&served, number).await;
+    }
+    reader.catch_up().await;
+    sql(&served, "DELETE FROM revocations WHERE seq > 3").await;
+    let is_shorter =
+        async || newest(&served).await.is_some_and(|message| head(&message.head).seq == 3);
+    until("it is published as it is", is_shorter).await;
+    // And refused: it would take an epoch of its own.
+    let message = newest(&served).await.unwrap();
+    let refused = reader.follower.hear(&message, None, 1).unwrap_err();
+    assert_eq!(refused, hardtack::feed::FeedError::Rollback);
+}
+
+#[tokio::test]
+async fn an_authority_that_starts_again_serves_all_it_knows() {
+    let served = Served::start().await;
+    let (mut before, mut nothing) = (reader(&served).await, reader(&served).await);
+    for number in 1..=20 {
+        revoke(&served, number).await;
+        if number == 7 {
+            before.catch_up().await;
+            before.fetched.clear();
+        }
+    }
+    let again = served.again().await;
+    for reader in [&mut before, &mut nothing] {
+        reader.url = again.url.clone();
+        reader.learn().await;
+        reader.catch_up().await;
+        assert_eq!(reader.seq(), 20);
+        assert_eq!(reader.follower.table().len(), 20);
+    }
+    assert_eq!(nothing.fetched, ["snapshot"]);
+    assert_eq!(before.fetched, [""; 0], "what it lacked came along");
+    // What another process appends is published with the next heartbeat.
+    let key = revoke(&served, 21).await;
+    let mut events = Events::open(&again.url, &client(), before.named().as_deref()).await;
+    while !before.follower.table().contains(&key) {
+        before.hear(&events.next().await.unwrap()).await;
+    }
+}
+
+#[tokio::test]
+async fn keys_change_each_day_and_nobody_is_left_behind() {
+    let served = Served::start().await;
+    let mut reader = reader(&served).await;
+    reader.catch_up().await;
+    let keys = async || {
+        let keys = served.get("", "/v1/revocations/keys").await;
+        assert_eq!(keys.headers["cache-control"], "public, max-age=60");
+        let known = served.get("", "/.well-known/hardtack").await;
+        assert_eq!(known.body["feed_keys"], keys.body);
+        serde_json::from_value::<Vec<SignedCertificate>>(keys.body).unwrap()
+    };
+    let first = newest(&served).await.unwrap().head.key;
+    assert_eq!(keys().await.len(), 1);
+    served.pass_secs(24 * 60 * 60 - 10 * 60);
+    until("the next key is published", async || keys().await.len() == 2).await;
+    reader.learn().await;
+    assert_eq!(newest(&served).await.unwrap().head.key, first);
+    served.pass_secs(40 * 60);
+    let other = async || newest(&served).await.unwrap().head.key != first;
+    until("it signs", other).await;
+    // Who learned of it in time needs nothing now.
+    revoke(&served, 1).await;
+    reader.catch_up().await;
+    let seen = reader.follower.seen().unwrap();
+    assert_eq!((seen.seq, seen.time.millis()), (1, served.millis.load(Ordering::Relaxed)));
+    assert_eq!(keys().await.len(), 2, "heads of the first are good for a while");
+    served.pass_secs(60 * 60);
+    until("the first is forgotten", async || keys().await.len() == 1).await;
+}
+
+#[tokio::test]
+async fn a_snapshot_drops_what_has_ended() {
+    let served = Served::start().await;
+    let issued = served.task(&served.admin).await;
+    served.post(&served.admin, "/v1/revocations", &json!({"task": issued["task"]})).await;
+    served.pass_secs(605);
+    let key = revoke(&served, 1).await;
+    let named = async || {
+        let newest = newest(&served).await.unwrap();
+        head(&newest.head).snapshot.is_some_and(|snapshot| snapshot.seq == 2)
+    };
+    // Clocks differ: it stays for a while after its end.
+    until("there is one", named).await;
+    let mut all = reader(&served).await;
+    all.catch_up().await;
+    assert_eq!((all.follower.table().len(), all.fetched.clone()), (2, vec!["snapshot"]));
+    served.pass_secs(301);
+    let other = revoke(&served, 2).await;
+    let named = async || {
+        let newest = newest(&served).await.unwrap();
+        head(&newest.head).snapshot.is_some_and(|snapshot| snapshot.seq == 3)
+    };
+    until("there is another", named).await;
+    let mut rest = reader(&served).await;
+    rest.catch_up().await;
+    assert_eq!(rest.follower.table().len(), 2);
+    assert!(rest.follower.table().contains(&key) && rest.follower.table().contains(&other));
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_an_authority_that_nobody_has() {
+    let served = Served::start().await;
+    let (data, used) = (served.dir.path().join("data"), Arc::new(()));
+    let clock = {
+        let used = Arc::clone(&used);
+        move || {
+            let _ = &used;
+            Timestamp::from_secs(1_800_000_000)
+        }
+    };
+    let opened = DataDir::open(&data).unwrap();
+    let authority = Authority::open(&opened, clock, Entropy::system()).await.unwrap();
+    let authority = Arc::new(authority);
+    let fanout = authority.fanout().clone();
+    let service = router(Arc::clone(&authority));
+    let again = router(Arc::clone(&authority));
+    until("it publishes", async || fanout.newest().is_some()).await;
+    drop((service, again));
+    assert_eq!(Arc::strong_count(&authority), 1);
+    drop(authority);
+    until("its task has ended", async || Arc::strong_count(&used) == 1).await;
+}
+
+#[tokio::test]
+async fn closing_an_authority_ends_its_streams() {
+    let served = Served::start().await;
+    let mut events = Events::open(&served.url, &client(), None).await;
+    events.next().await.unwrap();
+    served.authority.close().await.unwrap();
+    while events.next().await.is_some() {}
+    assert_eq!(served.get("", "/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn what_is_counted_is_shown() {
+    let served = Served::start().await;
+    revoke(&served, 1).await;
+    let mut reader = reader(&served).await;
+    reader.catch_up().await;
+    let shown = served.request(Method::GET, "/metrics").send().await.unwrap();
+    let kind = shown.headers()["content-type"].to_str().unwrap().to_owned();
+    assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+    let text = shown.text().await.unwrap();
+    for line in [
+        "hardtack_feed_readers 0",
+        "hardtack_feed_entries_total 1",
+        "hardtack_feed_snapshots_total 1",
+        "hardtack_feed_failed_total 0",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line} in\n{text}");
+    }
+    let refused = answer(served.request(Method::POST, "/v1/revocations/head")).await;
+    assert_eq!(refused.body["code"], "method-unknown");
 }

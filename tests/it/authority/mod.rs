@@ -31,7 +31,8 @@ pub(crate) struct Served {
     pub(crate) admin: String,
     pub(crate) http: Client,
     pub(crate) millis: Arc<AtomicU64>,
-    pub(crate) dir: TempDir,
+    pub(crate) dir: Arc<TempDir>,
+    pub(crate) authority: Arc<Authority>,
 }
 
 /// An answer: its status and its body, `null` where that is empty.
@@ -45,24 +46,34 @@ impl Served {
     pub(crate) async fn start() -> Self {
         // Another test may have done so before.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Arc::new(tempfile::tempdir().unwrap());
         let path = dir.path().join("data");
         let ceiling = grants_from_json(CEILING.as_bytes()).unwrap();
         let options = InitOptions { ceiling, bearer: true, ..InitOptions::default() };
         let now = Timestamp::from_secs(1_800_000_000);
         let made = DataDir::init(&path, &options, &mut OsRng, now).await.unwrap();
         let millis = Arc::new(AtomicU64::new(now.millis()));
+        Self::open(dir, made.to_secret_text().as_str().to_owned(), millis).await
+    }
+
+    /// Another authority over the same data, with the same clock.
+    pub(crate) async fn again(&self) -> Self {
+        Self::open(Arc::clone(&self.dir), self.admin.clone(), Arc::clone(&self.millis)).await
+    }
+
+    async fn open(dir: Arc<TempDir>, admin: String, millis: Arc<AtomicU64>) -> Self {
         let clock = {
             let millis = Arc::clone(&millis);
             move || Timestamp::from_millis(millis.load(Ordering::Relaxed))
         };
-        let opened = DataDir::open(&path).unwrap();
+        let opened = DataDir::open(&dir.path().join("data")).unwrap();
         let authority = Authority::open(&opened, clock, Entropy::system()).await.unwrap();
+        let authority = Arc::new(authority);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(serve(listener, router(Arc::new(authority)), std::future::pending()));
-        let admin = made.to_secret_text().as_str().to_owned();
-        let served = Self { url, admin, http: Client::new(), millis, dir };
+        let service = router(Arc::clone(&authority));
+        tokio::spawn(serve(listener, service, std::future::pending()));
+        let served = Self { url, admin, http: Client::new(), millis, dir, authority };
         // The first head is signed a moment later.
         while served.get("", "/v1/revocations/head").await.status != StatusCode::OK {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
