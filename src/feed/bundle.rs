@@ -94,7 +94,8 @@ impl Bundle {
         follower.learn_keys(&self.keys)?;
         let message = Message { delta: None, head: self.head.clone() };
         let mut need = follower.hear(&message, None, 0)?;
-        if let Need::Snapshot(name) = need {
+        let named = follower.need_instead().filter(|_| !self.snapshot.is_empty());
+        if let Some(name) = named {
             let mut reader = SnapshotReader::new(name)?;
             reader.read(&self.snapshot)?;
             need = follower.take_snapshot(reader)?;

@@ -13,6 +13,9 @@ use crate::model::{Key16, Timestamp, limits};
 /// Whoever is further behind takes a snapshot, if there is one.
 const DELTA_BEHIND_MAX: u64 = super::delta::DELTA_ENTRIES_MAX as u64;
 
+/// Whoever knows nothing of a log takes its entries up to here one by one, and a snapshot beyond.
+const DELTA_NEW_MAX: u64 = 10_000;
+
 /// How old the answer may be that times are counted from, in microseconds.
 const ANSWER_AGE_MAX: u64 = 60_000_000;
 
@@ -215,8 +218,9 @@ impl Follower {
         }
         let behind = wanted.seq.saturating_sub(start.seq);
         let is_new = self.place.is_none_or(|place| place.epoch != wanted.epoch);
+        let behind_max = if is_new { DELTA_NEW_MAX } else { DELTA_BEHIND_MAX };
         match &wanted.snapshot {
-            Some(name) if (is_new || behind > DELTA_BEHIND_MAX) && name.seq > start.seq => {
+            Some(name) if behind > behind_max && name.seq > start.seq => {
                 Ok(Need::Snapshot(name.clone()))
             }
             _ => Ok(Need::Delta { from: start.seq, to: wanted.seq, hash: wanted.hash }),

@@ -81,7 +81,8 @@ impl Log {
 /// Hears the newest head, and takes the snapshot that it names.
 fn take(follower: &mut Follower, log: &Log, file: &[u8], time: Timestamp) -> Need {
     let message = Message { delta: None, head: log.head(time, None) };
-    let Need::Snapshot(name) = follower.hear(&message, None, 0).unwrap() else { panic!() };
+    follower.hear(&message, None, 0).unwrap();
+    let name = follower.need_instead().unwrap();
     let mut reader = SnapshotReader::new(name).unwrap();
     reader.read(file).unwrap();
     follower.take_snapshot(reader).unwrap()

@@ -22,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(in super::super) struct Args {
     #[command(flatten)]
     from: From,
-    /// How many entries of before to begin with, as far as the log still tells them one by one.
+    /// How many entries of before to begin with, as far as they are told one by one: the
+    /// oldest of more than 10,000 are not.
     #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 10)]
     lines: usize,
     /// End after these, instead of waiting for more.

@@ -32,6 +32,8 @@ pub(super) enum Action {
     /// An old head in place of the answer.
     HearOld,
     Fetch,
+    /// The snapshot, where nobody has the entries any more.
+    FetchSnapshot,
     FetchWrong,
     Save,
     Crash,
@@ -47,7 +49,7 @@ pub(super) enum Carried {
     Changed,
 }
 
-pub(super) const ACTIONS: [Action; 24] = [
+pub(super) const ACTIONS: [Action; 25] = [
     Action::Pass,
     Action::Append,
     Action::Sign,
@@ -68,6 +70,7 @@ pub(super) const ACTIONS: [Action; 24] = [
     Action::HearAnswer,
     Action::HearOld,
     Action::Fetch,
+    Action::FetchSnapshot,
     Action::FetchWrong,
     Action::Save,
     Action::Crash,
@@ -178,6 +181,12 @@ impl World {
                 }
             }
             Action::Fetch => return self.fetch(),
+            Action::FetchSnapshot => {
+                if let Some(name) = self.follower.need_instead() {
+                    self.need = Need::Snapshot(name);
+                    return self.fetch();
+                }
+            }
             Action::FetchWrong => self.fetch_wrong(),
             Action::Save => {
                 if let Some(saved) = Saved::of(&self.follower) {
