@@ -75,6 +75,51 @@ async fn an_answer_is_as_new_as_its_question() {
         assert!(reader.follower.table().contains(&key), "{number}");
         assert_eq!(reader.follower.fresh().unwrap(), (u64::from(number), 60_000_000));
     }
+    // Nobody tells it of what another process appends: it looks.
+    let other = served.again().await;
+    for number in 51..=60 {
+        let key = revoke(&other, number).await;
+        reader.catch_up().await;
+        assert!(reader.follower.table().contains(&key), "{number}");
+    }
+}
+
+/// Whenever the publisher looks at its clock, something is appended just before: a head of that time
+/// knows of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_head_claims_to_know_more_than_it_does() {
+    let served = Arc::new(Served::start().await);
+    let start = served.millis.load(Ordering::Relaxed);
+    // How many have been appended; none before the first head, and then at most so many.
+    let (count, count_max) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let clock = {
+        let (served, runtime) = (Arc::clone(&served), tokio::runtime::Handle::current());
+        let (count, count_max) = (Arc::clone(&count), Arc::clone(&count_max));
+        move || {
+            let number = count.load(Ordering::Relaxed) + 1;
+            if number <= count_max.load(Ordering::Relaxed) {
+                let (served, runtime) = (Arc::clone(&served), runtime.clone());
+                let append = async move { revoke(&served, number as u32).await };
+                std::thread::spawn(move || runtime.block_on(append)).join().unwrap();
+                count.store(number, Ordering::Relaxed);
+            }
+            Timestamp::from_millis(start + 1000 * count.load(Ordering::Relaxed))
+        }
+    };
+    let opened = DataDir::open(&served.dir.path().join("data")).unwrap();
+    let authority = Authority::open(&opened, clock, Entropy::system()).await.unwrap();
+    let authority = Arc::new(authority);
+    let _service = router(Arc::clone(&authority));
+    let newest = || authority.fanout().newest().map(|signed| head(&signed));
+    until("it publishes", async || newest().is_some()).await;
+    count_max.store(8, Ordering::Relaxed);
+    let knows = async || {
+        let head = newest().unwrap();
+        let appended = (head.time.millis() - start) / 1000;
+        assert!(head.seq >= appended, "{} of {appended}", head.seq);
+        appended == 8
+    };
+    until("all of that is published", knows).await;
 }
 
 #[tokio::test]
