@@ -75,6 +75,108 @@ async fn an_answer_is_as_new_as_its_question() {
         assert!(reader.follower.table().contains(&key), "{number}");
         assert_eq!(reader.follower.fresh().unwrap(), (u64::from(number), 60_000_000));
     }
+    // Nobody tells it of what another process appends: it looks.
+    let other = served.again().await;
+    for number in 51..=60 {
+        let key = revoke(&other, number).await;
+        reader.catch_up().await;
+        assert!(reader.follower.table().contains(&key), "{number}");
+    }
+}
+
+/// Whenever the publisher looks at its clock, something is appended just before: a head of that time
+/// knows of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_head_claims_to_know_more_than_it_does() {
+    let served = Arc::new(Served::start().await);
+    let start = served.millis.load(Ordering::Relaxed);
+    // How many have been appended; none before the first head, and then at most so many.
+    let (count, count_max) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let clock = {
+        let (served, runtime) = (Arc::clone(&served), tokio::runtime::Handle::current());
+        let (count, count_max) = (Arc::clone(&count), Arc::clone(&count_max));
+        move || {
+            let number = count.load(Ordering::Relaxed) + 1;
+            if number <= count_max.load(Ordering::Relaxed) {
+                let (served, runtime) = (Arc::clone(&served), runtime.clone());
+                let append = async move { revoke(&served, number as u32).await };
+                std::thread::spawn(move || runtime.block_on(append)).join().unwrap();
+                count.store(number, Ordering::Relaxed);
+            }
+            Timestamp::from_millis(start + 1000 * count.load(Ordering::Relaxed))
+        }
+    };
+    let opened = DataDir::open(&served.dir.path().join("data")).unwrap();
+    let authority = Authority::open(&opened, clock, Entropy::system()).await.unwrap();
+    let authority = Arc::new(authority);
+    let _service = router(Arc::clone(&authority));
+    let newest = || authority.fanout().newest().map(|signed| head(&signed));
+    until("it publishes", async || newest().is_some()).await;
+    count_max.store(8, Ordering::Relaxed);
+    let knows = async || {
+        let head = newest().unwrap();
+        let appended = (head.time.millis() - start) / 1000;
+        assert!(head.seq >= appended, "{} of {appended}", head.seq);
+        appended == 8
+    };
+    until("all of that is published", knows).await;
+}
+
+/// More than one message takes is new in one look: the first of them is as old as what was known before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_part_of_what_is_new_is_no_newer_than_what_was_known_before() {
+    let served = Arc::new(Served::start().await);
+    let start = served.millis.load(Ordering::Relaxed);
+    let (millis, appends) = (Arc::new(AtomicU64::new(start)), Arc::new(AtomicU64::new(0)));
+    let clock = {
+        let (served, runtime) = (Arc::clone(&served), tokio::runtime::Handle::current());
+        let (millis, appends) = (Arc::clone(&millis), Arc::clone(&appends));
+        move || {
+            let count = appends.swap(0, Ordering::Relaxed);
+            if count > 0 {
+                let all = revoke_all(Arc::clone(&served), count as u32);
+                let runtime = runtime.clone();
+                std::thread::spawn(move || runtime.block_on(all)).join().unwrap();
+                millis.fetch_add(7000, Ordering::Relaxed);
+            }
+            Timestamp::from_millis(millis.load(Ordering::Relaxed))
+        }
+    };
+    let opened = DataDir::open(&served.dir.path().join("data")).unwrap();
+    let authority = Authority::open(&opened, clock, Entropy::system()).await.unwrap();
+    let authority = Arc::new(authority);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(serve(listener, router(Arc::clone(&authority)), std::future::pending()));
+    until("it publishes", async || authority.fanout().newest().is_some()).await;
+    let mut reader = Reader::new(&url, roots(&served).await).await;
+    let mut events = Events::open(&url, &client(), None).await;
+    reader.hear(&events.next().await.unwrap()).await;
+    appends.store(1500, Ordering::Relaxed);
+    let mut times = Vec::new();
+    while reader.seq() < 1500 {
+        let message = events.next().await.unwrap();
+        reader.hear(&message).await;
+        times.push((reader.seq(), head(&message.head).time.millis() - start));
+    }
+    times.retain(|(seq, _)| *seq > 0);
+    assert_eq!((times, reader.fetched.len()), (vec![(1000, 0), (1500, 7000)], 0));
+}
+
+/// Revokes so many things at once.
+async fn revoke_all(served: Arc<Served>, count: u32) {
+    let mut tasks = Vec::new();
+    for part in 0..30 {
+        let served = Arc::clone(&served);
+        tasks.push(tokio::spawn(async move {
+            for number in (1..=count).filter(|number| number % 30 == part) {
+                revoke(&served, number).await;
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
 }
 
 #[tokio::test]
