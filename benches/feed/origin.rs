@@ -41,7 +41,8 @@ impl Origin {
         let ends = u32::try_from(ends().secs()).expect("seconds");
         let subjects = (0..entries).map(|_| (Subject::Task(key(&mut rng)), ends)).collect();
         // No reader follows the entries one by one, so any hash will do.
-        let (seq, hash) = (entries as u64, LogHash([7; 32]));
+        let hash = if entries == 0 { LogHash::start(1) } else { LogHash([7; 32]) };
+        let seq = entries as u64;
         let (file, name) = Snapshot { seq, hash, subjects }.to_bytes();
         let place = Place { epoch: 1, seq, hash };
         Self { root, feed, place, name, file: file.into() }

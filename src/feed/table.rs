@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use crate::model::Key16;
 
@@ -7,17 +7,24 @@ const FULL_QUARTERS: usize = 3;
 /// The smallest table.
 const SLOTS_MIN: usize = 64;
 
+/// Slots whose tags are looked at together: as many as a word has bytes.
+const GROUP: usize = size_of::<u64>();
+/// A word with a one in each byte, and one with each byte's highest bit.
+const ONES: u64 = u64::from_ne_bytes([0x01; GROUP]);
+const HIGHEST: u64 = u64::from_ne_bytes([0x80; GROUP]);
+
 /// What is revoked: an exact set of keys that one thread extends while others read it, without a lock
 /// and without a pause.
 ///
 /// *Shape*: open addressing over slots of 21 bytes, at most three quarters full: a tag, two halves of
 /// a key and the second in which it ends. Keys are parts of SHA-256 hashes, so that their first half
-/// says where to look. The tags lie side by side, so that a key that is not there is seldom looked for
-/// anywhere else. A slot is written once, its tag last: whoever sees the tag sees the rest.
+/// says where to look. Tags are looked at eight at a time, and tell nearly always that a key is not
+/// there. A slot is written once, its tag last: whoever sees the tag sees the rest.
 #[derive(Debug)]
 pub struct Table {
-    /// Zero where a slot is empty, else made of the key's second half.
-    tags: Box<[AtomicU8]>,
+    /// A byte for each slot of a group, the first slot's lowest: zero where the slot is empty, else
+    /// made of the key's second half.
+    tags: Box<[AtomicU64]>,
     slots: Box<[Slot]>,
     ends: Box<[AtomicU32]>,
     len: AtomicUsize,
@@ -38,6 +45,16 @@ fn tag_of(second: u64) -> u8 {
     (second as u8).max(1)
 }
 
+/// The highest bit of each byte that is zero. Of bytes above the first zero it may be set as well.
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & HIGHEST
+}
+
+/// The byte of a slot of a group.
+fn tag_at(tags: u64, lane: usize) -> u8 {
+    (tags >> (8 * lane)) as u8
+}
+
 impl Slot {
     fn key(&self) -> (u64, u64) {
         (self.first.load(Ordering::Relaxed), self.second.load(Ordering::Relaxed))
@@ -48,8 +65,10 @@ impl Table {
     /// An empty table with room for so many keys.
     pub fn with_room(keys: usize) -> Self {
         let slots = keys.saturating_mul(4).div_ceil(FULL_QUARTERS).max(SLOTS_MIN);
+        let groups = slots.div_ceil(GROUP);
+        let slots = groups * GROUP;
         Self {
-            tags: (0..slots).map(|_| AtomicU8::default()).collect(),
+            tags: (0..groups).map(|_| AtomicU64::default()).collect(),
             slots: (0..slots).map(|_| Slot::default()).collect(),
             ends: (0..slots).map(|_| AtomicU32::default()).collect(),
             len: AtomicUsize::new(0),
@@ -73,22 +92,30 @@ impl Table {
 
     /// What it takes, in bytes.
     pub fn bytes(&self) -> usize {
-        self.slots.len() * (size_of::<AtomicU8>() + size_of::<Slot>() + size_of::<AtomicU32>())
+        self.slots.len() * (size_of::<u8>() + size_of::<Slot>() + size_of::<AtomicU32>())
     }
 
     /// Whether it holds this key.
     pub fn contains(&self, key: &Key16) -> bool {
         let (first, second) = halves(key);
         let tag = tag_of(second);
+        let wanted = ONES * u64::from(tag);
         let (before, from) = self.tags.split_at(self.home(first).min(self.tags.len()));
-        for (at, found) in (before.len()..).zip(from).chain((0..).zip(before)) {
-            match found.load(Ordering::Acquire) {
-                0 => return false,
-                found if found == tag => match self.slots.get(at) {
-                    Some(slot) if slot.key() == (first, second) => return true,
-                    _ => {}
-                },
-                _ => {}
+        for (group, tags) in (before.len()..).zip(from).chain((0..).zip(before)) {
+            let tags = tags.load(Ordering::Acquire);
+            let mut same = zeros(tags ^ wanted);
+            while same != 0 {
+                let lane = same.trailing_zeros() as usize / 8;
+                let slot = self.slots.get(group * GROUP + lane);
+                let is_it = |slot: &Slot| slot.key() == (first, second);
+                if tag_at(tags, lane) == tag && slot.is_some_and(is_it) {
+                    return true;
+                }
+                same &= same - 1;
+            }
+            // Whatever found no room here would have gone on from a full group alone.
+            if zeros(tags) != 0 {
+                return false;
             }
         }
         false
@@ -98,25 +125,32 @@ impl Table {
     /// so; false where there is no room.
     pub fn insert(&self, key: &Key16, ends: u32) -> bool {
         let (first, second) = halves(key);
-        let (home, count) = (self.home(first), self.slots.len());
-        for at in (home..count).chain(0..home) {
-            let place = (self.tags.get(at), self.slots.get(at), self.ends.get(at));
-            let (Some(tag), Some(slot), Some(until)) = place else { break };
-            match tag.load(Ordering::Relaxed) {
-                0 if self.len() >= self.room() => return false,
-                0 => {
-                    until.store(ends, Ordering::Relaxed);
-                    slot.first.store(first, Ordering::Relaxed);
-                    slot.second.store(second, Ordering::Relaxed);
-                    tag.store(tag_of(second), Ordering::Release);
-                    self.len.fetch_add(1, Ordering::Relaxed);
-                    return true;
+        let (home, count) = (self.home(first), self.tags.len());
+        for group in (home..count).chain(0..home) {
+            let Some(tags) = self.tags.get(group) else { break };
+            let known = tags.load(Ordering::Relaxed);
+            for lane in 0..GROUP {
+                let at = group * GROUP + lane;
+                let (Some(slot), Some(until)) = (self.slots.get(at), self.ends.get(at)) else {
+                    break;
+                };
+                match tag_at(known, lane) {
+                    0 if self.len() >= self.room() => return false,
+                    0 => {
+                        until.store(ends, Ordering::Relaxed);
+                        slot.first.store(first, Ordering::Relaxed);
+                        slot.second.store(second, Ordering::Relaxed);
+                        let tag = u64::from(tag_of(second)) << (8 * lane);
+                        tags.store(known | tag, Ordering::Release);
+                        self.len.fetch_add(1, Ordering::Relaxed);
+                        return true;
+                    }
+                    _ if slot.key() == (first, second) => {
+                        until.fetch_max(ends, Ordering::Relaxed);
+                        return true;
+                    }
+                    _ => {}
                 }
-                _ if slot.key() == (first, second) => {
-                    until.fetch_max(ends, Ordering::Relaxed);
-                    return true;
-                }
-                _ => {}
             }
         }
         false
@@ -124,8 +158,9 @@ impl Table {
 
     /// Its keys, each with the second in which it ends.
     pub fn iter(&self) -> impl Iterator<Item = (Key16, u32)> {
-        let slots = self.tags.iter().zip(&self.slots).zip(&self.ends);
-        slots.filter(|((tag, _), _)| tag.load(Ordering::Acquire) != 0).map(|((_, slot), ends)| {
+        let tags = self.tags.iter().flat_map(|tags| tags.load(Ordering::Acquire).to_le_bytes());
+        let slots = tags.zip(self.slots.iter().zip(&self.ends)).filter(|(tag, _)| *tag != 0);
+        slots.map(|(_, (slot, ends))| {
             let (first, second) = slot.key();
             let key = (u128::from(first) << 64) | u128::from(second);
             (Key16(key.to_be_bytes()), ends.load(Ordering::Relaxed))
@@ -143,8 +178,8 @@ impl Table {
         table
     }
 
-    /// The first slot in which a key may be.
+    /// The first group in which a key may be.
     fn home(&self, first: u64) -> usize {
-        ((u128::from(first) * self.slots.len() as u128) >> 64) as usize
+        ((u128::from(first) * self.tags.len() as u128) >> 64) as usize
     }
 }

@@ -80,7 +80,10 @@ impl Args {
             self.print(out, seq, entry)?;
         }
         out.flush()?;
-        while !self.no_follow {
+        if self.no_follow {
+            return Ok(Exit::Done);
+        }
+        loop {
             tokio::select! {
                 more = news.recv() => {
                     let Some(more) = more else { break };
