@@ -13,9 +13,6 @@ use crate::model::{Key16, Timestamp, limits};
 /// Whoever is further behind takes a snapshot, if there is one.
 const DELTA_BEHIND_MAX: u64 = super::delta::DELTA_ENTRIES_MAX as u64;
 
-/// Whoever knows nothing of a log takes its entries up to here one by one, and a snapshot beyond.
-const DELTA_NEW_MAX: u64 = 10_000;
-
 /// How old the answer may be that times are counted from, in microseconds.
 const ANSWER_AGE_MAX: u64 = 60_000_000;
 
@@ -42,6 +39,8 @@ pub struct Follower {
     pub(super) freshness: Freshness,
     /// The key of the newest head.
     pub(super) signer: Option<VerifyingKey>,
+    /// Of a log that it knows nothing of, so many entries are taken one by one.
+    pub(super) entries_max: u64,
 }
 
 /// A place in a log, with the hash there.
@@ -89,7 +88,14 @@ impl Follower {
             forgets: Timestamp::default(),
             freshness: Freshness::default(),
             signer: None,
+            entries_max: 0,
         }
+    }
+
+    /// A follower that takes up to so many entries of a log that it knows nothing of one by one, and a
+    /// snapshot where there are more; without this it always takes the snapshot, if there is one.
+    pub fn with_entries(self, entries_max: u64) -> Self {
+        Self { entries_max: entries_max.min(DELTA_BEHIND_MAX), ..self }
     }
 
     /// Takes the feed keys that its roots vouch for, in place of those it knew.
@@ -218,7 +224,7 @@ impl Follower {
         }
         let behind = wanted.seq.saturating_sub(start.seq);
         let is_new = self.place.is_none_or(|place| place.epoch != wanted.epoch);
-        let behind_max = if is_new { DELTA_NEW_MAX } else { DELTA_BEHIND_MAX };
+        let behind_max = if is_new { self.entries_max } else { DELTA_BEHIND_MAX };
         match &wanted.snapshot {
             Some(name) if behind > behind_max && name.seq > start.seq => {
                 Ok(Need::Snapshot(name.clone()))
@@ -347,6 +353,7 @@ impl Clone for Follower {
             forgets: self.forgets,
             freshness: self.freshness.clone(),
             signer: self.signer,
+            entries_max: self.entries_max,
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct SyncOptions {
     pub file: Option<PathBuf>,
     /// Is told of everything that is taken.
     pub watch: Option<Arc<dyn Watch>>,
+    /// Of a log that is new here, so many entries are taken one by one instead of by a snapshot.
+    pub entries_max: u64,
     /// What age is measured with, instead of the system's monotonic clock.
     pub clock: Arc<dyn Clock>,
     /// When what is tried.
@@ -68,8 +70,15 @@ impl Default for Pace {
 
 impl Default for SyncOptions {
     fn default() -> Self {
-        let (issuer, file, watch) = (None, None, None);
-        Self { issuer, file, watch, clock: Arc::new(SystemClock), pace: Pace::default() }
+        let (issuer, file, watch, entries_max) = (None, None, None, 0);
+        Self {
+            issuer,
+            file,
+            watch,
+            entries_max,
+            clock: Arc::new(SystemClock),
+            pace: Pace::default(),
+        }
     }
 }
 
@@ -108,7 +117,7 @@ impl RevocationSync {
         let end = Arc::new(Notify::new());
         let (shown, watched, ended) = (Arc::clone(&view), Arc::clone(&monitor), Arc::clone(&end));
         let task = tokio::spawn(async move {
-            let SyncOptions { issuer, file, watch, clock, pace } = options;
+            let SyncOptions { issuer, file, watch, entries_max, clock, pace } = options;
             let (mut keeper, mut follower) = (None, None);
             if let Some(file) = file {
                 let (roots, issuer) = (roots.clone(), issuer.clone());
@@ -116,6 +125,7 @@ impl RevocationSync {
                 (keeper, follower) = (Some(opened.0), opened.1);
             }
             let follower = follower.unwrap_or_else(|| Follower::new(roots.clone(), issuer));
+            let follower = follower.with_entries(entries_max);
             shown.show(&follower);
             watched.knows(follower.place());
             let learner = Learner {

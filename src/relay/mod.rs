@@ -29,6 +29,9 @@ use crate::gateway::{
 };
 use crate::keys::TrustedRoots;
 
+/// The longest log that is read from its beginning, so that others can be told of its entries.
+const ENTRIES_MAX: u64 = 100_000;
+
 /// Entries that are passed on together with a head.
 const ALONG_MAX: usize = 1000;
 
@@ -61,7 +64,7 @@ impl Relay {
         let upstream = Upstream::new(sources.clone());
         let fanout = Fanout::new(upstream.clone(), streams_max);
         let watch = Arc::new(Onward { fanout: fanout.clone(), upstream });
-        let options = SyncOptions { watch: Some(watch), ..options };
+        let options = SyncOptions { watch: Some(watch), entries_max: ENTRIES_MAX, ..options };
         let sync = RevocationSync::start(sources, roots, options);
         Self { fanout, sync }
     }

@@ -25,6 +25,5 @@ pub use key_proof::{KeyProof, KeyTarget, check_key};
 pub use possession::{Possession, Unspent};
 pub use proof::{HolderProof, ProofFault, ProofTarget, check_holder, check_proof};
 pub use revocation::{
-    DangerUnrevoked, KnownRevocations, ListError, RevocationEntry, RevocationKind, RevocationList,
-    RevocationView, SignedList, Within,
+    DangerUnrevoked, KnownRevocations, RevocationEntry, RevocationKind, RevocationView, Within,
 };

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::keys::{KeyId, RootKey, TrustedRoots};
 use crate::model::{Key16, Timestamp, limits};
 
 /// A verifier's view of revocations.
@@ -167,76 +166,6 @@ pub struct RevocationEntry {
     /// Why, where somebody said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-}
-
-/// All that is revoked, as an authority knew it at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RevocationList {
-    /// The authority.
-    pub issuer: String,
-    /// The highest place in the log so far.
-    pub seq: u64,
-    /// When the list was made.
-    pub time: Timestamp,
-    /// The entries that may still hit something.
-    pub entries: Vec<RevocationEntry>,
-}
-
-/// A revocation list with a root key's signature.
-///
-/// *Shape*: `list` is the JSON text that was signed, byte for byte; the signature is over
-/// `hardtack-revocations-v1`, a zero byte and that text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SignedList {
-    /// The JSON text of a [`RevocationList`].
-    pub list: String,
-    /// The root key that signed it.
-    pub key: KeyId,
-    /// The ed25519 signature, hexadecimal.
-    pub signature: String,
-}
-
-/// Why a revocation list is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ListError {
-    /// Signed by a key that is not trusted.
-    #[error("the revocation list is signed by a key that is not trusted here")]
-    UnknownKey,
-    /// The signature does not verify.
-    #[error("the signature of the revocation list is not valid")]
-    Signature,
-    /// The signed text is no list.
-    #[error("the revocation list is malformed")]
-    Malformed,
-}
-
-fn signed_bytes(list: &str) -> Vec<u8> {
-    [b"hardtack-revocations-v1\0", list.as_bytes()].concat()
-}
-
-impl SignedList {
-    /// Signs a list.
-    ///
-    /// *Errors*: [`ListError::Malformed`] where it cannot be written as JSON.
-    pub fn sign(list: &RevocationList, key: &RootKey) -> Result<Self, ListError> {
-        let list = serde_json::to_string(list).map_err(|_| ListError::Malformed)?;
-        let signature = hex::encode(key.sign(&signed_bytes(&list)));
-        Ok(Self { list, key: key.id(), signature })
-    }
-
-    /// Checks the signature and reads the list.
-    ///
-    /// *Errors*: [`ListError`].
-    pub fn open(&self, roots: &TrustedRoots) -> Result<RevocationList, ListError> {
-        let root = roots.find(Some(self.key)).ok_or(ListError::UnknownKey)?;
-        let signature = hex::decode(&self.signature).map_err(|_| ListError::Signature)?;
-        if !root.key.verifies(&signed_bytes(&self.list), &signature) {
-            return Err(ListError::Signature);
-        }
-        serde_json::from_str(&self.list).map_err(|_| ListError::Malformed)
-    }
 }
 
 /// A view of what was known to be revoked at one moment.

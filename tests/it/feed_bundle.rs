@@ -99,7 +99,10 @@ fn what_is_missing_or_vouched_for_by_nobody_is_refused() {
     let without = Bundle { delta: None, ..whole.clone() };
     assert_eq!(refused(&without, &roots()), Some(FeedError::Gap));
     let without = Bundle { snapshot: Vec::new(), ..whole.clone() };
-    assert_eq!(refused(&without, &roots()), Some(FeedError::Malformed));
+    assert_eq!(refused(&without, &roots()), Some(FeedError::Gap));
+    let other =
+        Bundle { snapshot: bundle(true).keys[0].certificate.clone().into(), ..whole.clone() };
+    assert_eq!(refused(&other, &roots()), Some(FeedError::Malformed));
     let without = Bundle { keys: Vec::new(), ..whole.clone() };
     assert_eq!(refused(&without, &roots()), Some(FeedError::UnknownKey));
     let others = TrustedRoots::one(RootKey::generate(&mut rng(2)).public());

@@ -9,8 +9,7 @@ use hardtack::decide::{Policy, PolicyError};
 use hardtack::mint::mint;
 use hardtack::model::{Args, Code, JsonProfile, Key16, Timestamp};
 use hardtack::verify::{
-    DangerUnrevoked, KnownRevocations, RevocationList, RevocationView, SignedList, authenticate,
-    authenticate_like,
+    DangerUnrevoked, KnownRevocations, RevocationView, authenticate, authenticate_like,
 };
 use hardtack::vocabulary::Datalog;
 
@@ -379,16 +378,4 @@ fn law_9_time_and_randomness_are_arguments() {
     assert_eq!(code(&judge(&parent, &expired)), "expired");
     let last_second = hardtack::model::Request { time: now().plus_secs(899), ..call() };
     assert_eq!(code(&judge(&parent, &last_second)), "allow");
-}
-
-#[test]
-fn signed_lists_are_held_to_their_signature() {
-    let list = RevocationList { issuer: "a".to_owned(), seq: 5, time: now(), entries: Vec::new() };
-    let signed = SignedList::sign(&list, &root()).unwrap();
-    assert_eq!(signed.open(&roots()).unwrap(), list);
-    let forged =
-        SignedList { list: signed.list.replace("\"seq\":5", "\"seq\":6"), ..signed.clone() };
-    assert!(forged.open(&roots()).is_err());
-    let unknown = SignedList { key: 7, ..signed };
-    assert!(unknown.open(&roots()).is_err());
 }

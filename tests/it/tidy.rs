@@ -23,6 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", CONFIG_BELOW),
     ("fanout", VERBS),
     ("authority", FANOUT_AND_BELOW),
+    ("relay", &["keys", "feed", "gateway", "fanout"]),
     ("client", &["model", "keys", "vocabulary", "token", "present", "config"]),
 ];
 
@@ -238,6 +239,7 @@ const LAYERS_AND_CLI: &[&str] = &[
     "config",
     "fanout",
     "authority",
+    "relay",
     "client",
     "cli",
 ];

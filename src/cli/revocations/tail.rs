@@ -14,6 +14,9 @@ use crate::feed::{Entry, Place, Subject};
 use crate::gateway::{RevocationSync, SyncOptions, Taken, Watch};
 use crate::model::Timestamp;
 
+/// The longest log that is read from its beginning.
+const ENTRIES_MAX: u64 = 10_000;
+
 /// How long the first answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -66,7 +69,8 @@ impl Args {
     async fn tail(self, out: &mut Output) -> anyhow::Result<Exit> {
         let (authority, roots) = (self.from.authority()?, self.from.roots()?);
         let (sender, mut news) = mpsc::unbounded_channel();
-        let options = SyncOptions { watch: Some(Arc::new(Sender(sender))), ..Default::default() };
+        let watch: Option<Arc<dyn Watch>> = Some(Arc::new(Sender(sender)));
+        let options = SyncOptions { watch, entries_max: ENTRIES_MAX, ..SyncOptions::default() };
         let _sync = RevocationSync::start(vec![authority], roots, options);
         let first = tokio::time::timeout(PATIENCE, news.recv()).await;
         let Some(first) = first.ok().flatten() else {

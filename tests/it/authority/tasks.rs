@@ -1,6 +1,6 @@
 //! Tasks: issued, shown, listed, completed.
 
-use hardtack::feed::{Delta, Entry, LogHash, Place};
+use hardtack::feed::{Delta, Entry, LogHash, Message};
 use hardtack::model::{Key16, Timestamp};
 use hardtack::token::UnverifiedToken;
 use hardtack::verify::authenticate;
@@ -8,7 +8,6 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use super::*;
-use crate::feed_reader::Reader;
 
 /// The root keys, as a gateway learns them.
 pub(crate) async fn roots(served: &Served) -> hardtack::keys::TrustedRoots {
@@ -33,25 +32,25 @@ pub(crate) struct Logged {
     pub(crate) reason: Option<String>,
 }
 
-/// The log up to a head that was made after the call, believed as a gateway believes it.
+/// The log up to a head that was made after the call.
 pub(crate) async fn revoked(served: &Served) -> Log {
-    let mut reader = Reader::new(&served.url, roots(served).await).await;
-    reader.catch_up().await;
-    let Place { epoch, seq, hash } = reader.follower.place().unwrap();
-    let mut entries = Vec::new();
-    if seq > 0 {
-        let file = reader.get(&format!("deltas/{epoch}-0-{seq}-{hash}")).await;
-        let delta = Delta::from_bytes(&file.bytes().await.unwrap()).unwrap();
-        assert_eq!(delta.hash_after(LogHash::start(epoch)), hash);
-        entries = (1..).zip(delta.entries()).map(logged).collect();
-    }
-    Log { seq, entries }
+    let nonce = "00".repeat(16);
+    let path = format!("/v1/revocations/head?nonce={nonce}&after=1-0");
+    let answer = served.request(Method::GET, &path).send().await.unwrap();
+    let message = Message::from_json(&answer.bytes().await.unwrap()).unwrap();
+    // Who signed it is no matter here: a revoked root key vouches for nobody any more.
+    let head = message.head.open(|_| true).unwrap();
+    assert_eq!(head.nonce, Some(nonce));
+    let hash = message.delta.as_ref().map(|delta| delta.hash_after(LogHash::start(1)));
+    assert_eq!(hash.unwrap_or(LogHash::start(1)), head.hash);
+    let entries = message.delta.iter().flat_map(Delta::entries);
+    Log { seq: head.seq, entries: (1..).zip(entries).map(logged).collect() }
 }
 
 fn logged((seq, entry): (u64, &Entry)) -> Logged {
     Logged {
         seq,
-        key16: entry.subject().key16().unwrap(),
+        key16: entry.subject().bytes16(),
         not_after: Timestamp::from_secs(u64::from(entry.ends())),
         reason: entry.reason().map(str::to_owned),
     }
