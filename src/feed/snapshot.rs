@@ -27,7 +27,7 @@ pub struct Snapshot {
 
 /// Reads a snapshot's file as it arrives, so that it is never in memory as a whole.
 ///
-/// *Shape*: what it has read is nothing yet: only [`SnapshotReader::finish`] says whether it is the
+/// *Shape*: what it has read is nothing yet: only [`super::Follower::take_snapshot`] says whether it is the
 /// file of its name.
 #[derive(Debug)]
 pub struct SnapshotReader {
