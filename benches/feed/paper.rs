@@ -29,8 +29,8 @@ impl Figures {
         if needed.iter().any(|figure| *figure == 0.0) {
             return;
         }
-        // A message each time that the log is read: taken as twenty a second under that load.
-        let messages = 20.0;
+        // The authority leaves 20 ms between two messages.
+        let messages = 50.0;
         let each = messages * self.heartbeat_bytes + REVOCATIONS * self.entry_bytes;
         let streams = (LINE / 8.0 / each).min(STREAMS).floor();
         let relays = (GATEWAYS / streams).ceil();
@@ -62,6 +62,12 @@ impl Figures {
             "the authority",
             format!("{relays} relays follow it, or {roots} before them"),
             format!("{:.0} MB/s", relays * each / 1e6),
+        );
+        let snapshots = (living / 20.0).min(50_000.0) / REVOCATIONS;
+        row(
+            "snapshots for the relays",
+            format!("one each {snapshots:.0} s, of {:.0} MB", living * 21.0 / 1e6),
+            format!("{:.0} MB/s", relays * living * 21.0 / 1e6 / snapshots),
         );
         row(
             "a relay's processor for heartbeats alone",

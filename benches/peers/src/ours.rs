@@ -16,10 +16,7 @@ use hardtack::keys::{HolderKey, RootKey, TrustedRoots};
 use hardtack::mint::{Task, mint};
 use hardtack::model::{Args, JsonProfile, Key16, Request, Timestamp};
 use hardtack::token::{Envelope, UnverifiedToken};
-use hardtack::verify::{
-    Authentic, KnownRevocations, authenticate,
-    authenticate_like,
-};
+use hardtack::verify::{Authentic, KnownRevocations, authenticate, authenticate_like};
 use hardtack::vocabulary::Grant;
 use hardtack::vocabulary::grant::grants_from_json;
 use rand::SeedableRng;

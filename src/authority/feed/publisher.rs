@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use super::living::{self, Living};
 use super::rotation::{Moment, Rotation};
@@ -23,6 +23,9 @@ use crate::store::{LogPart, Store, StoreError};
 
 /// How often a head is signed where nothing happens.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// The shortest time between two passes: what comes close together goes out together, and nobody can
+/// make the store be read without end.
+const GAP: Duration = Duration::from_millis(20);
 /// How long a head may be believed, in seconds.
 const GOOD_SECS: u64 = 60;
 /// Questions that one pass answers at most.
@@ -84,6 +87,7 @@ impl Publisher {
         let mut heart = tokio::time::interval(HEARTBEAT);
         heart.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let shared = Arc::clone(&self.shared);
+        let mut next = Instant::now();
         loop {
             let mut waiting = Vec::new();
             let beats = tokio::select! {
@@ -96,6 +100,9 @@ impl Publisher {
                     false
                 }
             };
+            if !beats {
+                sleep_until(next).await;
+            }
             while waiting.len() < ASKED_MAX
                 && let Ok(question) = asked.try_recv()
             {
@@ -103,6 +110,7 @@ impl Publisher {
             }
             let passed = self.pass(beats, waiting).await;
             self.report(passed);
+            next = Instant::now() + GAP;
         }
         self.fanout.close();
     }
