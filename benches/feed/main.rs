@@ -9,6 +9,8 @@
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
     clippy::print_stdout,
     reason = "a bench measures with the clock, prints, and cannot go on where something is missing"
 )]

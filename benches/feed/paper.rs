@@ -26,7 +26,7 @@ impl Figures {
     /// Prints it, where all that it takes was measured.
     pub(super) fn print(&self) {
         let needed = [self.heartbeat_bytes, self.bytes_an_entry, self.core_a_stream];
-        if needed.iter().any(|figure| *figure == 0.0) {
+        if needed.contains(&0.0) {
             return;
         }
         // The authority leaves 20 ms between two messages.

@@ -83,7 +83,11 @@ fn nobody_can_change_it() {
             other[at] ^= 4;
             // Where it is still taken it says the same: the names of members and the like.
             if let Some(view) = opened(&other) {
-                assert_eq!((view.len(), view.time()), (read.len(), read.time()), "byte {at}");
+                let said = |view: &hardtack::feed::RevokedAt| {
+                    let revoked = [1, 2, 3].map(|at| view.is_revoked(&key(at)));
+                    (view.len(), view.time(), view.issued_since(), view.forgets(), revoked)
+                };
+                assert_eq!(said(&view), said(&read), "byte {at}");
             }
             assert!(opened(&bytes[..at]).is_none(), "cut off at {at}");
         }

@@ -1,8 +1,8 @@
 //! What a follower makes of heads: how old they are, for how long they count, and what it forgets.
 
 use hardtack::feed::{
-    Certificate, Delta, Entry, FeedError, Follower, Head, LogHash, Message, Need, SignedHead,
-    Snapshot, SnapshotName, SnapshotReader, Subject,
+    Certificate, Delta, Entry, FeedError, Follower, Head, LogHash, Message, Need, Saved,
+    SignedHead, Snapshot, SnapshotName, SnapshotReader, Subject,
 };
 use hardtack::keys::HolderKey;
 use hardtack::model::{Key16, Timestamp};
@@ -259,4 +259,70 @@ fn a_snapshot_of_before_is_not_taken() {
     new.hear(&newer, None, 0).unwrap();
     assert_eq!(new.take_snapshot(read(&name)), Err(FeedError::Malformed));
     assert_eq!(new.place(), None);
+}
+
+/// An authority of another name is another, even where the same root key vouches for it.
+#[test]
+fn another_authority_is_not_followed() {
+    let log = Log::new(1);
+    let certificates = {
+        let (from, until) = (later(-10), later(10));
+        let certificate =
+            Certificate { issuer: "a".to_owned(), key: log.feed.public(), from, until };
+        [certificate.signed(&root()).unwrap()]
+    };
+    let mut follower = Follower::new(roots(), Some("b".to_owned()));
+    follower.learn_keys(&certificates).unwrap();
+    let heard = follower.hear(&log.message(0, now()), None, 0);
+    assert_eq!(heard, Err(FeedError::OtherIssuer));
+    assert_eq!((follower.place(), follower.seen()), (None, None));
+}
+
+/// A snapshot of the newest place must have the hash that was signed for it.
+#[test]
+fn a_snapshot_of_another_log_is_no_arrival() {
+    let mut log = Log::new(1);
+    log.entries.push(entry(0, later(1000)));
+    let snapshot = Snapshot { seq: 1, hash: LogHash([9; 32]), subjects: Vec::new() };
+    let (file, name) = snapshot.to_bytes();
+    log.snapshot = Some(name.clone());
+    let mut follower = log.follower();
+    let question = follower.question("00".repeat(16), 0);
+    let head = log.head(now(), Some(&question.nonce));
+    follower.hear(&Message { delta: None, head }, Some(&question), 0).unwrap();
+    let mut reader = SnapshotReader::new(name).unwrap();
+    reader.read(&file).unwrap();
+    assert_eq!(follower.take_snapshot(reader), Err(FeedError::Equivocation));
+    assert_eq!(follower.fresh(), None);
+}
+
+/// What was saved is taken whole or not at all, and there is no way back behind what was seen.
+#[test]
+fn a_saved_view_is_whole_and_remembers_what_was_seen() {
+    let mut log = Log::new(1);
+    let mut follower = log.follower();
+    log.entries.extend((0..3).map(|at| entry(at, later(1000))));
+    follower.hear(&log.message(0, now()), None, 0).unwrap();
+    let older = log.head(now(), None);
+    log.entries.push(entry(3, later(1000)));
+    let newer = Message { delta: None, head: log.head(later(1), None) };
+    assert!(matches!(follower.hear(&newer, None, 0), Ok(Need::Delta { from: 3, to: 4, .. })));
+    let mut bytes = Vec::new();
+    Saved::of(&follower).unwrap().write(&mut bytes).unwrap();
+    for at in 0..bytes.len() {
+        let mut other = bytes.clone();
+        other[at] ^= 1;
+        assert!(Saved::read(&other).is_err() && Saved::read(&bytes[..at]).is_err(), "byte {at}");
+    }
+    let mut again = Saved::read(&bytes).unwrap().follower(roots());
+    assert_eq!((again.place(), again.fresh()), (follower.place(), None));
+    assert_eq!(again.table().len(), 3);
+    let key = log.feed.public();
+    let (from, until) = (later(-10), later(10));
+    let certificate = Certificate { issuer: "a".to_owned(), key, from, until };
+    again.learn_keys(&[certificate.signed(&root()).unwrap()]).unwrap();
+    // It saw that there are four.
+    let back = Message { delta: None, head: older };
+    assert_eq!(again.hear(&back, None, 0), Err(FeedError::Rollback));
+    assert_eq!(again.hear(&log.message(3, later(2)), None, 0), Ok(Need::Nothing));
 }

@@ -25,7 +25,7 @@ async fn the_log_is_shown_and_fetched_from_the_authority_and_from_relays() {
     let (others, view) = (authority.task().await, authority.path("view"));
     assert!(authority.revoke(&others.0).await);
     // Once a gateway behind both relays knows it, they know it too.
-    let gateway = Process::gateway(&[second.url.clone()], &root, &view, Disk::Free);
+    let gateway = Process::gateway(std::slice::from_ref(&second.url), &root, &view, Disk::Free);
     until(&gateway, &token, "revoked").await;
     assert_eq!(call(&gateway, "read", &living).await, "allowed");
     let request = json!({"tool": "t/read", "audience": "gw"});

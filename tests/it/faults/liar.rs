@@ -90,7 +90,7 @@ impl Lies {
                 let signed = head.signed(own.public(), |bytes| own.sign(bytes)).unwrap();
                 // Under its own name, or under the authority's.
                 let posing = SignedHead { key: message.head.key, ..signed.clone() };
-                let head = if head.seq % 2 == 0 { signed } else { posing };
+                let head = if head.seq.is_multiple_of(2) { signed } else { posing };
                 Message { delta: None, head }
             }
         }

@@ -54,7 +54,8 @@ async fn in_weather(weather: Weather) {
     let authority = Authority::start().await;
     let proxy = Proxy::start(&authority.url).await;
     let state = authority.path("view");
-    let gateway = Process::gateway(&[proxy.url.clone()], &authority.root, &state, Disk::Free);
+    let gateway =
+        Process::gateway(std::slice::from_ref(&proxy.url), &authority.root, &state, Disk::Free);
     let ((task, dying), (_, living)) = (authority.task().await, authority.task().await);
     until(&gateway, &dying, "allowed").await;
     until(&gateway, &living, "allowed").await;
@@ -102,7 +103,8 @@ async fn a_network_that_replays_old_answers() {
 async fn an_authority_killed_while_it_appends() {
     let mut authority = Authority::start().await;
     let state = authority.path("view");
-    let gateway = Process::gateway(&[authority.url.clone()], &authority.root, &state, Disk::Free);
+    let gateway =
+        Process::gateway(std::slice::from_ref(&authority.url), &authority.root, &state, Disk::Free);
     let (_, living) = authority.task().await;
     let mut acknowledged = Vec::new();
     for round in 0..4 {
@@ -137,7 +139,8 @@ async fn an_authority_killed_while_it_appends() {
     until(&gateway, &living, "allowed").await;
     // A gateway that comes anew learns the same.
     let fresh = authority.path("another view");
-    let another = Process::gateway(&[authority.url.clone()], &authority.root, &fresh, Disk::Free);
+    let another =
+        Process::gateway(std::slice::from_ref(&authority.url), &authority.root, &fresh, Disk::Free);
     until(&another, &living, "allowed").await;
     for (token, _) in &acknowledged {
         until(&another, token, "revoked").await;
@@ -149,7 +152,8 @@ async fn an_authority_killed_while_it_appends() {
 async fn an_authority_that_is_gone() {
     let mut authority = Authority::start().await;
     let state = authority.path("view");
-    let gateway = Process::gateway(&[authority.url.clone()], &authority.root, &state, Disk::Free);
+    let gateway =
+        Process::gateway(std::slice::from_ref(&authority.url), &authority.root, &state, Disk::Free);
     let ((task, dying), (_, living)) = (authority.task().await, authority.task().await);
     until(&gateway, &dying, "allowed").await;
     let sent = authority.revoke(&task);
@@ -169,7 +173,7 @@ async fn a_relay_that_is_killed() {
     let (listen, root) = (free_address(), authority.root.clone());
     let (relay_state, state) = (authority.path("relay"), authority.path("view"));
     let relay = Process::relay(&authority.url, &listen, &root, &relay_state);
-    let gateway = Process::gateway(&[relay.url.clone()], &root, &state, Disk::Free);
+    let gateway = Process::gateway(std::slice::from_ref(&relay.url), &root, &state, Disk::Free);
     let ((task, dying), (_, living)) = (authority.task().await, authority.task().await);
     until(&gateway, &dying, "allowed").await;
     relay.kill();
@@ -260,7 +264,8 @@ async fn a_gateway_whose_disk_is_full() {
 async fn an_authority_whose_disk_is_full() {
     let authority = Authority::start().await;
     let state = authority.path("view");
-    let gateway = Process::gateway(&[authority.url.clone()], &authority.root, &state, Disk::Free);
+    let gateway =
+        Process::gateway(std::slice::from_ref(&authority.url), &authority.root, &state, Disk::Free);
     let ((first, dead), (task, dying)) = (authority.task().await, authority.task().await);
     until(&gateway, &dying, "allowed").await;
     assert!(authority.revoke(&first).await);

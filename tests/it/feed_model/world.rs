@@ -29,6 +29,8 @@ pub(super) enum Action {
     Ask,
     Answer,
     HearAnswer,
+    /// A question and its answer at once.
+    Calibrate,
     /// An old head in place of the answer.
     HearOld,
     Fetch,
@@ -49,7 +51,7 @@ pub(super) enum Carried {
     Changed,
 }
 
-pub(super) const ACTIONS: [Action; 25] = [
+pub(super) const ACTIONS: [Action; 26] = [
     Action::Pass,
     Action::Append,
     Action::Sign,
@@ -68,6 +70,7 @@ pub(super) const ACTIONS: [Action; 25] = [
     Action::Ask,
     Action::Answer,
     Action::HearAnswer,
+    Action::Calibrate,
     Action::HearOld,
     Action::Fetch,
     Action::FetchSnapshot,
@@ -173,6 +176,11 @@ impl World {
                 if let Some((question, Some(head))) = self.question.take() {
                     return self.follower.hear_answer(&head, &question);
                 }
+            }
+            Action::Calibrate => {
+                self.step(Action::Ask)?;
+                self.step(Action::Answer)?;
+                return self.step(Action::HearAnswer);
             }
             Action::HearOld => {
                 if let (Some((question, _)), Some(head)) = (&self.question, self.heads.last()) {
@@ -330,20 +338,19 @@ impl World {
     fn fetch_wrong(&mut self) {
         let before = self.follower.place();
         match self.need.clone() {
-            Need::Nothing => return,
+            Need::Nothing => {}
             Need::Delta { from, .. } => {
                 let delta = Delta::new(from, vec![numbered(9, 9)]).unwrap();
                 assert!(self.follower.take_delta(&delta).is_err());
             }
-            Need::Snapshot(name) => {
-                let held = self.snapshots.iter().find(|(_, other)| *other == name).unwrap();
-                let mut reader = SnapshotReader::new(name).unwrap();
-                let mut bytes = held.0.clone();
-                *bytes.last_mut().unwrap() ^= 1;
-                assert!(
-                    reader.read(&bytes).is_err() || self.follower.take_snapshot(reader).is_err()
-                );
-            }
+            Need::Snapshot(_) => {}
+        }
+        if let Some(name) = self.follower.need_instead() {
+            let held = self.snapshots.iter().find(|(_, other)| *other == name).unwrap();
+            let mut reader = SnapshotReader::new(name).unwrap();
+            let mut bytes = held.0.clone();
+            *bytes.last_mut().unwrap() ^= 1;
+            assert!(reader.read(&bytes).is_err() || self.follower.take_snapshot(reader).is_err());
         }
         assert_eq!(self.follower.place(), before);
     }
