@@ -32,7 +32,7 @@ type Known = (Authentic, Program);
 fn view(entries: usize) -> View {
     let origin = Origin::with(entries);
     let mut follower = Follower::new(origin.roots(), None);
-    follower.learn_keys(&origin.certificates()).expect("keys");
+    follower.learn_keys(&origin.certificates(), 0).expect("keys");
     let question = follower.question("00".repeat(16), SystemClock.micros());
     let mut message = origin.message();
     message.head = origin.answer_to(&question.nonce);

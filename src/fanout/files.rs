@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
@@ -10,8 +11,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use tokio::sync::Mutex;
 
+use super::body::FileBody;
 use super::refusal::Refusal;
-use super::{Fanout, query};
+use super::{Fanout, body, query};
 use crate::feed::{LogHash, Place};
 
 /// Most entries of one delta.
@@ -36,26 +38,40 @@ pub(super) async fn delta(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let (from, to) = query::delta(&name).ok_or(Refusal::NoFile)?;
-    if !fanout.read().holds(from, to, DELTA_ENTRIES_MAX) {
+    let (holds, knows) = {
+        let state = fanout.read();
+        (state.holds(from, to, DELTA_ENTRIES_MAX), state.knows(to))
+    };
+    let is_short = to.seq.checked_sub(from).is_some_and(|n| n > 0 && n <= DELTA_ENTRIES_MAX as u64);
+    let has = holds || knows && is_short;
+    if !has {
         return Err(Refusal::NoFile);
     }
-    if is_known(&name, &headers) {
+    if holds && is_known(&name, &headers) {
         return Ok(unchanged(&name));
     }
-    let bytes = fanout.delta_file(from, to).await.ok_or(Refusal::NoFile)?;
+    let bytes = fanout.delta_file(from, to).await?;
     Ok(file(&name, bytes))
 }
 
 impl Fanout {
     /// The file, made by one request at a time: those that wait find it made.
-    async fn delta_file(&self, from: u64, to: Place) -> Option<Bytes> {
+    async fn delta_file(&self, from: u64, to: Place) -> Result<Bytes, Refusal> {
         let mut made = self.0.made.0.lock().await;
         if let Some((_, file)) = made.iter().find(|(key, _)| *key == (from, to)) {
-            return Some(file.clone());
+            return Ok(file.clone());
         }
-        let stretch = self.read().stretch(from, to, DELTA_ENTRIES_MAX)?;
-        let make = move || stretch.into_delta().map(|delta| Bytes::from(delta.to_bytes()));
-        let file = tokio::task::spawn_blocking(make).await.ok()??;
+        let stretch = self.read().stretch(from, to, DELTA_ENTRIES_MAX);
+        let file = match stretch {
+            Some(stretch) => {
+                let make = move || stretch.into_delta().map(|delta| delta.to_bytes());
+                tokio::task::spawn_blocking(make).await.ok().flatten()
+            }
+            // Entries of before this feed began.
+            None => self.0.source.delta(from, to).await.map(Vec::from),
+        };
+        let file = body::counted(file.ok_or(Refusal::NoFile)?, &self.0.files);
+        let file = file.ok_or(Refusal::TooMany)?;
         made.push_back(((from, to), file.clone()));
         let bytes = |made: &VecDeque<(Named, Bytes)>| -> usize {
             made.iter().map(|(_, file)| file.len()).sum()
@@ -63,7 +79,7 @@ impl Fanout {
         while made.len() > MADE_MAX || bytes(&made) > MADE_BYTES_MAX {
             made.pop_front();
         }
-        Some(file)
+        Ok(file)
     }
 }
 
@@ -89,7 +105,8 @@ pub(super) async fn snapshot(
 /// `GET /v1/revocations/keys`
 pub(super) async fn keys(State(fanout): State<Fanout>) -> Response {
     let keys = fanout.keys();
-    ([(CACHE_CONTROL, "public, max-age=60")], Json(&*keys)).into_response()
+    // A new key signs at once where the authority was started anew.
+    ([(CACHE_CONTROL, "no-cache")], Json(&*keys)).into_response()
 }
 
 /// What caches may do with a file that is named by what is in it.
@@ -99,7 +116,8 @@ fn kept(name: &str) -> [(axum::http::HeaderName, String); 2] {
 }
 
 fn file(name: &str, bytes: Bytes) -> Response {
-    (kept(name), [(CONTENT_TYPE, "application/octet-stream")], bytes).into_response()
+    let body = Body::new(FileBody::new(bytes));
+    (kept(name), [(CONTENT_TYPE, "application/octet-stream")], body).into_response()
 }
 
 fn unchanged(name: &str) -> Response {

@@ -13,6 +13,7 @@
 //! | `/snapshots/{sha256}` | the snapshot of that name |
 //! | `/keys` | the certificates of the feed keys |
 
+mod body;
 mod files;
 mod head;
 mod metrics;
@@ -55,6 +56,13 @@ pub trait Source: Send + Sync {
 
     /// The snapshot whose SHA-256 this is, where the fan-out does not hold it.
     fn snapshot(&self, sha256: LogHash) -> Answering<'_, Bytes>;
+
+    /// The entries after a place that lead to another, as a file, where the fan-out does not hold them:
+    /// none, unless whoever implements this has them.
+    fn delta(&self, from: u64, to: Place) -> Answering<'_, Bytes> {
+        let _ = (from, to);
+        Box::pin(std::future::ready(None))
+    }
 }
 
 /// The feed as it is served.
@@ -74,6 +82,8 @@ struct Inner {
     source: Box<dyn Source>,
     room: Arc<Semaphore>,
     made: files::Made,
+    /// For the files that are made for somebody.
+    files: Arc<Semaphore>,
     metrics: Metrics,
 }
 
@@ -105,6 +115,7 @@ impl Fanout {
             source: Box::new(source),
             room: Arc::new(Semaphore::new(streams_max.min(Semaphore::MAX_PERMITS))),
             made: files::Made::default(),
+            files: Arc::new(Semaphore::new(body::MADE_KIB_MAX)),
             metrics: Metrics::default(),
         }))
     }

@@ -55,6 +55,11 @@ impl Ring {
         }
     }
 
+    /// Whether this place is one of its own.
+    pub(super) fn knows(&self, place: Place) -> bool {
+        place.epoch == self.start.epoch && self.hash_at(place.seq) == Some(place.hash)
+    }
+
     /// The hash at a place that it has.
     fn hash_at(&self, seq: u64) -> Option<LogHash> {
         match seq.checked_sub(self.start.seq)? {
@@ -75,7 +80,7 @@ impl Ring {
 
     /// Where these entries begin, and how many there are.
     pub(super) fn find(&self, from: u64, to: Place, count_max: usize) -> Option<(usize, usize)> {
-        let is_here = to.epoch == self.start.epoch && self.hash_at(to.seq) == Some(to.hash);
+        let is_here = self.knows(to);
         let count = usize::try_from(to.seq.checked_sub(from)?).ok()?;
         if !is_here || !(1..=count_max).contains(&count) {
             return None;

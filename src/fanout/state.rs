@@ -103,6 +103,11 @@ impl State {
         self.ring.as_ref().is_some_and(|ring| ring.find(from, to, count_max).is_some())
     }
 
+    /// Whether it was at this place itself.
+    pub(super) fn knows(&self, place: Place) -> bool {
+        self.ring.as_ref().is_some_and(|ring| ring.knows(place))
+    }
+
     /// The entries after a place that lead to another.
     pub(super) fn stretch(&self, from: u64, to: Place, count_max: usize) -> Option<Stretch> {
         self.ring.as_ref()?.stretch(from, to, count_max)

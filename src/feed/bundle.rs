@@ -91,7 +91,7 @@ impl Bundle {
     /// *Errors*: [`FeedError`].
     pub fn open(&self, roots: &TrustedRoots) -> Result<RevokedAt, FeedError> {
         let mut follower = Follower::new(roots.clone(), None);
-        follower.learn_keys(&self.keys)?;
+        follower.learn_keys(&self.keys, 0)?;
         let message = Message { delta: None, head: self.head.clone() };
         let mut need = follower.hear(&message, None, 0)?;
         let named = follower.need_instead().filter(|_| !self.snapshot.is_empty());

@@ -41,7 +41,17 @@ pub struct SignedCertificate {
 
 /// The feed keys that are known, each with the root key that vouches for it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct FeedKeys(Vec<(Certificate, VerifyingKey)>);
+pub(super) struct FeedKeys(Vec<KnownKey>);
+
+/// A feed key that is known.
+#[derive(Clone, Debug)]
+pub(super) struct KnownKey {
+    pub(super) certificate: Certificate,
+    /// The root key that vouches for it.
+    pub(super) root: VerifyingKey,
+    /// When it was first heard of, in microseconds of the follower's clock.
+    learned: u64,
+}
 
 impl Certificate {
     /// The certificate with the root key's signature.
@@ -78,12 +88,17 @@ impl FeedKeys {
     pub(super) fn of(
         certificates: &[SignedCertificate],
         roots: &TrustedRoots,
+        before: &Self,
+        now: u64,
     ) -> Result<Self, FeedError> {
         let mut error = FeedError::UnknownKey;
         let mut keys = Vec::new();
         for certificate in certificates.iter().take(CERTIFICATES_MAX) {
             match certificate.open(roots) {
-                Ok(key) => keys.push(key),
+                Ok((certificate, root)) => {
+                    let known = before.of_key(&certificate.key).map(|known| known.learned).min();
+                    keys.push(KnownKey { certificate, root, learned: known.unwrap_or(now) });
+                }
                 Err(refused) => error = refused,
             }
         }
@@ -91,12 +106,21 @@ impl FeedKeys {
     }
 
     /// The certificates of a key.
-    pub(super) fn of_key(
-        &self,
-        key: &VerifyingKey,
-    ) -> impl Iterator<Item = &(Certificate, VerifyingKey)> {
+    pub(super) fn of_key(&self, key: &VerifyingKey) -> impl Iterator<Item = &KnownKey> {
         let key = *key;
-        self.0.iter().filter(move |(certificate, _)| certificate.key == key)
+        self.0.iter().filter(move |known| known.certificate.key == key)
+    }
+}
+
+impl KnownKey {
+    /// Whether the key may sign a head of this authority and time, now. Whoever stole it writes what
+    /// time he likes: so it ends as well when it was known for as long as it was to live.
+    pub(super) fn may_sign(&self, issuer: &str, time: Timestamp, now: u64) -> bool {
+        let Certificate { from, until, .. } = self.certificate;
+        let life = until.millis().saturating_sub(from.millis()).saturating_mul(1000);
+        self.certificate.issuer == issuer
+            && (from..=until).contains(&time)
+            && now.saturating_sub(self.learned) <= life
     }
 }
 

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::certificate::FeedKeys;
+use super::certificate::{FeedKeys, KnownKey};
 use super::freshness::{Freshness, Question};
 use super::snapshot::Loaded;
 use super::{
@@ -12,6 +12,9 @@ use crate::model::{Key16, Timestamp, limits};
 
 /// Whoever is further behind takes a snapshot, if there is one.
 const DELTA_BEHIND_MAX: u64 = super::delta::DELTA_ENTRIES_MAX as u64;
+
+/// How far ahead of an authority a follower may be in what it forgets, in seconds.
+const AHEAD_SECS: u64 = 60;
 
 /// How old the answer may be that times are counted from, in microseconds.
 const ANSWER_AGE_MAX: u64 = 60_000_000;
@@ -39,6 +42,8 @@ pub struct Follower {
     pub(super) freshness: Freshness,
     /// The key of the newest head.
     pub(super) signer: Option<VerifyingKey>,
+    /// The root key that vouched for the key of the newest head.
+    pub(super) root: Option<VerifyingKey>,
     /// Of a log that it knows nothing of, so many entries are taken one by one.
     pub(super) entries_max: u64,
 }
@@ -88,6 +93,7 @@ impl Follower {
             forgets: Timestamp::default(),
             freshness: Freshness::default(),
             signer: None,
+            root: None,
             entries_max: 0,
         }
     }
@@ -101,8 +107,12 @@ impl Follower {
     /// Takes the feed keys that its roots vouch for, in place of those it knew.
     ///
     /// *Errors*: as [`SignedCertificate::open`] where there is none; it keeps what it knew then.
-    pub fn learn_keys(&mut self, certificates: &[SignedCertificate]) -> Result<(), FeedError> {
-        self.keys = FeedKeys::of(certificates, &self.roots)?;
+    pub fn learn_keys(
+        &mut self,
+        certificates: &[SignedCertificate],
+        now: u64,
+    ) -> Result<(), FeedError> {
+        self.keys = FeedKeys::of(certificates, &self.roots, &self.keys, now)?;
         Ok(())
     }
 
@@ -115,13 +125,14 @@ impl Follower {
         asked: Option<&Question>,
         now: u64,
     ) -> Result<Need, FeedError> {
-        let head = self.open(&message.head)?;
+        let head = self.open(&message.head, now)?;
         if let Some(seen) = &self.seen {
             head.follows(seen)?;
         }
         let answers = asked.filter(|asked| head.nonce.as_deref() == Some(asked.nonce.as_str()));
         if let Some(asked) = answers {
             self.freshness.answered(message.head.key, head.time, asked.sent);
+            self.forget_less(head.time);
         }
         let made = self.freshness.made(&message.head.key, head.time, now);
         self.signer = Some(message.head.key);
@@ -140,14 +151,15 @@ impl Follower {
     ///
     /// *Errors*: [`FeedError`].
     pub fn hear_answer(&mut self, signed: &SignedHead, asked: &Question) -> Result<(), FeedError> {
-        let head = self.open(signed)?;
+        let head = self.open(signed, asked.sent)?;
         if head.nonce.as_deref() != Some(asked.nonce.as_str()) {
             return Err(FeedError::NoAnswer);
         }
-        if asked.place.is_some_and(|known| (head.epoch, head.seq) < known) {
+        if asked.seen.is_some_and(|known| (head.epoch, head.seq) < known) {
             return Err(FeedError::Rollback);
         }
         self.freshness.answered(signed.key, head.time, asked.sent);
+        self.forget_less(head.time);
         match self.place {
             Some(place) if (place.epoch, place.seq) == (head.epoch, head.seq) => {
                 if place.hash != head.hash {
@@ -189,15 +201,9 @@ impl Follower {
             Some(place) if place.epoch == epoch && place.seq > name.seq => {
                 return Err(FeedError::Gap);
             }
-            // Another log may lack what the one before had.
-            Some(place) if place.epoch != epoch => {
-                let both = self.table.grown(table.len() + table.len() * 2 / 5, forgets.secs());
-                for (key, ends) in table.iter() {
-                    both.insert(&key, ends);
-                }
-                self.table = Arc::new(both);
-            }
-            _ => self.table = Arc::new(table),
+            // Another log may lack what was known before: that stays revoked.
+            Some(_) => self.table = Arc::new(merged(table, &self.table, forgets)),
+            None => self.table = Arc::new(table),
         }
         self.before = self.before.max(before);
         self.forgets = self.forgets.max(forgets);
@@ -242,8 +248,8 @@ impl Follower {
 
     /// A question that contains this nonce, to be asked now.
     pub fn question(&self, nonce: String, now: u64) -> Question {
-        let place = self.place.map(|place| (place.epoch, place.seq));
-        Question { nonce, sent: now, place }
+        let seen = self.seen.as_ref().map(|head| (head.epoch, head.seq));
+        Question { nonce, sent: now, seen }
     }
 
     /// Whether a question should be asked now, to know how old the heads are that it hears.
@@ -290,18 +296,19 @@ impl Follower {
     }
 
     /// The head, if a feed key signed it that a root vouches for which is not itself revoked.
-    fn open(&self, signed: &SignedHead) -> Result<Head, FeedError> {
+    fn open(&mut self, signed: &SignedHead, now: u64) -> Result<Head, FeedError> {
         let is_revoked = |root: &VerifyingKey| self.table.contains(&Key16::of(&root.to_bytes()));
         let known: Vec<_> = self.keys.of_key(&signed.key).collect();
-        let head = signed.open(|_| known.iter().any(|(_, root)| !is_revoked(root)))?;
+        let head = signed.open(|_| known.iter().any(|known| !is_revoked(&known.root)))?;
         if self.issuer.as_ref().is_some_and(|issuer| *issuer != head.issuer) {
             return Err(FeedError::OtherIssuer);
         }
-        let vouches = known.iter().any(|(certificate, root)| {
-            let times = certificate.from..=certificate.until;
-            certificate.issuer == head.issuer && times.contains(&head.time) && !is_revoked(root)
-        });
-        if vouches { Ok(head) } else { Err(FeedError::UnknownKey) }
+        let vouches = |known: &&&KnownKey| {
+            known.may_sign(&head.issuer, head.time, now) && !is_revoked(&known.root)
+        };
+        let root = known.iter().find(vouches).map(|known| known.root);
+        self.root = Some(root.ok_or(FeedError::UnknownKey)?);
+        Ok(head)
     }
 
     /// Where the entries must begin that lead to the wanted head: another log begins at its start.
@@ -315,6 +322,18 @@ impl Follower {
                 Place { epoch, seq: 0, hash: LogHash::start(epoch) }
             }
         }
+    }
+
+    /// Begins anew where it forgot what ended before a time that is still to come, by the word of an
+    /// authority whose clock was ahead when that was forgotten.
+    fn forget_less(&mut self, time: Timestamp) {
+        if time.plus_secs(AHEAD_SECS) >= self.forgets {
+            return;
+        }
+        self.place = None;
+        self.table = Arc::new(Table::with_room(0));
+        (self.before, self.forgets) = (Timestamp::default(), Timestamp::default());
+        self.freshness.lose();
     }
 
     fn add(&mut self, entry: &Entry, forgets: Timestamp) {
@@ -338,6 +357,21 @@ impl Follower {
     }
 }
 
+/// A table with what another one holds besides, as far as that was not forgotten.
+fn merged(table: Table, other: &Table, forgets: Timestamp) -> Table {
+    let is_missing =
+        |(key, ends): &(Key16, u32)| u64::from(*ends) >= forgets.secs() && !table.contains(key);
+    let missing: Vec<_> = other.iter().filter(is_missing).collect();
+    let table = match table.len().saturating_add(missing.len()) <= table.room() {
+        true => table,
+        false => table.grown(missing.len().saturating_mul(7) / 5, forgets.secs()),
+    };
+    for (key, ends) in missing {
+        table.insert(&key, ends);
+    }
+    table
+}
+
 /// A follower with a table of its own: what one learns from then on, the other does not.
 impl Clone for Follower {
     fn clone(&self) -> Self {
@@ -353,6 +387,7 @@ impl Clone for Follower {
             forgets: self.forgets,
             freshness: self.freshness.clone(),
             signer: self.signer,
+            root: self.root,
             entries_max: self.entries_max,
         }
     }

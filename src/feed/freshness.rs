@@ -3,8 +3,11 @@
 use crate::keys::VerifyingKey;
 use crate::model::Timestamp;
 
-/// How far two monotonic clocks may get apart between two questions.
+/// How far two monotonic clocks may get apart while an answer serves.
 const DRIFT_MICROS: u64 = 100_000;
+
+/// How long times are counted from one answer.
+const ANSWER_MICROS: u64 = 300_000_000;
 
 /// What a follower asks to learn how old heads are: the answer was made after the question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +16,8 @@ pub struct Question {
     pub nonce: String,
     /// When it was asked, in microseconds of the follower's monotonic clock.
     pub(super) sent: u64,
-    /// Where the follower was then.
-    pub(super) place: Option<(u64, u64)>,
+    /// The newest place that the follower had heard of then.
+    pub(super) seen: Option<(u64, u64)>,
 }
 
 /// Since when a follower knows what it knows.
@@ -45,14 +48,18 @@ impl Freshness {
     }
 
     /// The earliest moment at which a head of this key and time may have been made; none as long as
-    /// no question was answered with that key.
+    /// no question was answered lately with that key.
     pub(super) fn made(&self, key: &VerifyingKey, time: Timestamp, now: u64) -> Option<u64> {
         let answer = self.answer.filter(|answer| answer.key == *key)?;
+        if now.saturating_sub(answer.asked) > ANSWER_MICROS {
+            return None;
+        }
         let micros = |from: Timestamp, to: Timestamp| {
             to.millis().saturating_sub(from.millis()).saturating_mul(1000)
         };
         let later = answer.asked.saturating_add(micros(answer.time, time));
-        let made = later.saturating_sub(micros(time, answer.time));
+        // What was made before the clock began is of no known age.
+        let made = later.checked_sub(micros(time, answer.time))?;
         // Two clocks differ a little in speed. A head from further in the future is none: nobody may
         // hold it back until it has come.
         (made <= now.saturating_add(DRIFT_MICROS)).then(|| made.min(now))
@@ -64,6 +71,11 @@ impl Freshness {
         if is_newer {
             self.fresh = Some((made, good_for));
         }
+    }
+
+    /// Nothing is known any more.
+    pub(super) fn lose(&mut self) {
+        self.fresh = None;
     }
 
     /// As [`super::Follower::fresh`].

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::follower::Place;
 use super::{Bytes, Follower, Head, LogHash, Malformed, Table};
-use crate::keys::TrustedRoots;
+use crate::keys::{TrustedRoots, VerifyingKey};
 use crate::model::{Key16, Timestamp};
 
 const MAGIC: [u8; 4] = *b"HTV1";
@@ -32,6 +32,8 @@ struct State {
     seq: u64,
     hash: LogHash,
     seen: Head,
+    /// The root key that vouched for who signed it.
+    root: VerifyingKey,
     before: Timestamp,
     forgets: Timestamp,
 }
@@ -57,11 +59,11 @@ impl<W: Write> Write for Summed<W> {
 impl Saved {
     /// What this follower knows; none where that is nothing.
     pub fn of(follower: &Follower) -> Option<Self> {
-        let (place, seen) = (follower.place?, follower.seen.clone()?);
+        let (place, seen, root) = (follower.place?, follower.seen.clone()?, follower.root?);
         let Place { epoch, seq, hash } = place;
         let (issuer, table) = (seen.issuer.clone(), Arc::clone(&follower.table));
         let (before, forgets) = (follower.before, follower.forgets);
-        Some(Self { state: State { issuer, epoch, seq, hash, seen, before, forgets }, table })
+        Some(Self { state: State { issuer, epoch, seq, hash, seen, root, before, forgets }, table })
     }
 
     /// Which log and how many entries of it.
@@ -113,13 +115,19 @@ impl Saved {
         Ok(Self { state, table: Arc::new(table) })
     }
 
+    /// Whether one of these roots vouched for it.
+    pub fn is_of(&self, roots: &TrustedRoots) -> bool {
+        roots.iter().any(|root| root.key == self.state.root)
+    }
+
     /// A follower that goes on from there. It knows nothing of how old that is.
     pub fn follower(self, roots: TrustedRoots) -> Follower {
-        let State { issuer, epoch, seq, hash, seen, before, forgets } = self.state;
+        let State { issuer, epoch, seq, hash, seen, root, before, forgets } = self.state;
         let place = Some(Place { epoch, seq, hash });
         Follower {
             place,
             seen: Some(seen),
+            root: Some(root),
             table: self.table,
             before,
             forgets,

@@ -1,17 +1,24 @@
 //! What others than a guard want of a source: one answer, one snapshot, or all of it in one file.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use rand::RngCore;
 use rand::rngs::OsRng;
 use sha2::{Digest, Sha256};
+use tokio::time::sleep;
 
 use super::authority::{Authority, FetchError};
 use super::failure::Failure;
 use crate::feed::{
-    Bundle, Delta, FeedError, Follower, LogHash, Message, Need, SignedHead, SnapshotName,
+    Bundle, Delta, FeedError, Follower, LogHash, Message, Need, Place, SignedHead, SnapshotName,
     SnapshotReader,
 };
 use crate::keys::TrustedRoots;
+
+/// How often a source may lack what leads to the head that it gave, and the pause after that.
+const BEHIND_MAX: usize = 10;
+const BEHIND: Duration = Duration::from_millis(200);
 
 /// Why there is no bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +57,13 @@ impl Authority {
         Ok(Message::from_json(&text).map_err(|_| FetchError::Malformed)?.head)
     }
 
+    /// The file with the entries after a place that lead to another; it is not checked here.
+    ///
+    /// *Errors*: [`FetchError`].
+    pub(crate) async fn delta(&self, from: u64, to: Place) -> Result<Vec<u8>, FetchError> {
+        self.feed_delta(to.epoch, (from, to.seq), to.hash).await
+    }
+
     /// The file of a snapshot that a head names.
     ///
     /// *Errors*: [`FetchError`]; [`FetchError::Malformed`] where it is another file.
@@ -77,9 +91,20 @@ impl Authority {
     ///
     /// *Errors*: [`BundleError`].
     pub async fn bundle(&self, roots: &TrustedRoots) -> Result<Bundle, BundleError> {
+        for _ in 0..BEHIND_MAX {
+            match self.bundle_now(roots).await {
+                // A relay may be behind the answer that it passed on, for a moment.
+                Err(BundleError::Fetch(FetchError::Status(404))) => sleep(BEHIND).await,
+                bundle => return bundle,
+            }
+        }
+        self.bundle_now(roots).await
+    }
+
+    async fn bundle_now(&self, roots: &TrustedRoots) -> Result<Bundle, BundleError> {
         let keys = self.feed_keys().await?;
         let mut follower = Follower::new(roots.clone(), None);
-        follower.learn_keys(&keys)?;
+        follower.learn_keys(&keys, 0)?;
         let nonce = nonce();
         let head = self.answer(&nonce).await?;
         let message = Message { delta: None, head: head.clone() };

@@ -96,7 +96,8 @@ fn load(path: &Path, roots: TrustedRoots, issuer: Option<&str>) -> io::Result<Op
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let follower = Saved::read(&bytes).ok().map(|saved| saved.follower(roots));
+    let follower = Saved::read(&bytes).ok().filter(|saved| saved.is_of(&roots));
+    let follower = follower.map(|saved| saved.follower(roots));
     let is_of = |follower: &Follower| match (issuer, follower.seen()) {
         (Some(issuer), Some(seen)) => seen.issuer == issuer,
         _ => true,

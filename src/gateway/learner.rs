@@ -120,7 +120,13 @@ impl Learner {
     ) -> Result<Option<(Delta, Place)>, Failure> {
         let before = self.place();
         let mut need = self.believe(from, message, asked).await?;
-        let is_there = need == Need::Nothing && self.place() != before;
+        // What the follower passed over led nowhere.
+        let leads = |delta: &Delta| {
+            let place = self.place();
+            Some(delta.from()) == place.map(|place| start_of(place.epoch, before).seq)
+                && Some(delta.to()) == place.map(|place| place.seq)
+        };
+        let is_there = need == Need::Nothing && message.delta.as_ref().is_some_and(leads);
         let epoch = self.epoch()?;
         let delta = message.delta.clone().filter(|_| is_there);
         let mut delta = delta.map(|delta| (delta, start_of(epoch, before)));
@@ -180,7 +186,8 @@ impl Learner {
         }
         self.keys_asked = Some(Instant::now());
         let mut certificates = from.feed_keys().await?;
-        self.follower.as_mut().ok_or(Failure::Lost)?.learn_keys(&certificates)?;
+        let now = self.clock.micros();
+        self.follower.as_mut().ok_or(Failure::Lost)?.learn_keys(&certificates, now)?;
         certificates.retain(|certificate| certificate.open(&self.roots).is_ok());
         if certificates != self.told.certificates {
             self.told.certificates = certificates;

@@ -50,6 +50,12 @@ impl View {
 
     /// Shows what this follower knows now.
     pub fn show(&self, follower: &Follower) {
+        let was_fresh = self.until.load(Ordering::Relaxed) != 0;
+        if follower.fresh().is_none() && was_fresh {
+            // The follower begins anew. What is shown stays as it is, and is of no known age.
+            self.made.store(NOTHING, Ordering::Release);
+            return;
+        }
         self.forgets.store(follower.forgets().millis(), Ordering::Release);
         self.before.store(follower.before().millis(), Ordering::Release);
         let table = follower.table();

@@ -9,6 +9,7 @@
 //! | heads, entries, the stream | what it was told, in order |
 //! | the answer to a question | the source: nobody else can sign that it is recent |
 //! | a snapshot | the source, once; then from memory |
+//! | entries of before it began | the source |
 
 mod upstream;
 
@@ -110,6 +111,7 @@ async fn metrics(State(sync): State<Reporter>) -> impl IntoResponse {
 impl Watch for Onward {
     fn took(&self, taken: &Taken<'_>) {
         if let Some(certificates) = taken.certificates {
+            self.upstream.know(certificates);
             self.fanout.set_keys(certificates.to_vec());
         }
         if taken.restarted {
@@ -121,15 +123,19 @@ impl Watch for Onward {
             self.fanout.extend(delta.entries().to_vec());
         }
         if let Err(error) = self.fanout.publish(&message) {
-            // What was verified leads on from what was verified before.
+            // What was verified leads on from what was verified before; if not, it begins again there.
             let Place { epoch, seq, .. } = taken.place;
-            tracing::error!(%error, epoch, seq, "a message could not be passed on");
-            return;
+            tracing::error!(%error, epoch, seq, "a message could not be passed on whole");
+            self.fanout.restart(taken.place);
+            let alone = Message { delta: None, head: taken.head.clone() };
+            if self.fanout.publish(&alone).is_err() {
+                return;
+            }
         }
         if let Ok(head) = taken.head.open(|_| true)
             && let Some(name) = head.snapshot
         {
-            self.upstream.clone().fetch_ahead(name, self.fanout.clone());
+            self.upstream.fetch_ahead(name);
         }
     }
 }

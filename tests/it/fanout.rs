@@ -566,3 +566,34 @@ async fn a_stream_outlives_a_log_that_begins_anew() {
     reader.hear(&events.next().await.unwrap()).await;
     assert_eq!(reader.named().as_deref(), Some("2-2"));
 }
+
+/// Files that were made for readers who do not read are bounded together, and forgotten with them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_in_flight_are_bounded() {
+    let mut writer = Writer::with_room(2).await;
+    let reason = "x".repeat(400);
+    for _ in 0..100 {
+        let message = writer.append(1000, Some(&reason));
+        writer.fanout.publish(&message).unwrap();
+    }
+    writer.entries.clear();
+    let hash = writer.place.hash;
+    let get = async |from: u32| {
+        writer.get(&format!("deltas/1-{from}-100000-{hash}")).send().await.unwrap()
+    };
+    let mut held = Vec::new();
+    let mut refused = 0;
+    for from in 0..12 {
+        let answer = get(from).await;
+        match answer.status() {
+            reqwest::StatusCode::OK => held.push(answer),
+            other => {
+                assert_eq!(other, reqwest::StatusCode::SERVICE_UNAVAILABLE);
+                refused += 1;
+            }
+        }
+    }
+    assert!(held.len() >= 2 && refused > 0, "{} files of some 40 MB are held", held.len());
+    drop(held);
+    until("there is room again", async || get(50).await.status().is_success()).await;
+}

@@ -136,7 +136,7 @@ fn what_is_missing_or_vouched_for_by_nobody_is_refused() {
 fn a_revoked_root_vouches_for_no_feed_key() {
     let bundle = bundle(false);
     let mut follower = hardtack::feed::Follower::new(roots(), None);
-    follower.learn_keys(&bundle.keys).unwrap();
+    follower.learn_keys(&bundle.keys, 0).unwrap();
     let message = hardtack::feed::Message { delta: bundle.delta, head: bundle.head };
     assert_eq!(follower.hear(&message, None, 0), Ok(hardtack::feed::Need::Nothing));
     assert_eq!(follower.hear(&message, None, 0), Ok(hardtack::feed::Need::Nothing));

@@ -64,7 +64,7 @@ impl Log {
         let key = self.feed.public();
         let (from, until) = (later(-10_000), later(100_000));
         let certificate = Certificate { issuer: "a".to_owned(), key, from, until };
-        follower.learn_keys(&[certificate.signed(&root()).unwrap()]).unwrap();
+        follower.learn_keys(&[certificate.signed(&root()).unwrap()], 0).unwrap();
         follower
     }
 
@@ -133,7 +133,7 @@ fn a_head_of_another_key_proves_nothing_of_its_age() {
         })
         .map(|certificate| certificate.signed(&root()).unwrap())
         .collect();
-    follower.learn_keys(&certificates).unwrap();
+    follower.learn_keys(&certificates, 0).unwrap();
     // Its clock may be another: an hour later says nothing.
     follower.hear(&log.message(0, later(3600)), None, 4000 * SEC).unwrap();
     assert_eq!(follower.fresh(), Some((SEC, 60 * SEC)));
@@ -272,7 +272,7 @@ fn another_authority_is_not_followed() {
         [certificate.signed(&root()).unwrap()]
     };
     let mut follower = Follower::new(roots(), Some("b".to_owned()));
-    follower.learn_keys(&certificates).unwrap();
+    follower.learn_keys(&certificates, 0).unwrap();
     let heard = follower.hear(&log.message(0, now()), None, 0);
     assert_eq!(heard, Err(FeedError::OtherIssuer));
     assert_eq!((follower.place(), follower.seen()), (None, None));
@@ -320,9 +320,125 @@ fn a_saved_view_is_whole_and_remembers_what_was_seen() {
     let key = log.feed.public();
     let (from, until) = (later(-10), later(10));
     let certificate = Certificate { issuer: "a".to_owned(), key, from, until };
-    again.learn_keys(&[certificate.signed(&root()).unwrap()]).unwrap();
+    again.learn_keys(&[certificate.signed(&root()).unwrap()], 0).unwrap();
     // It saw that there are four.
     let back = Message { delta: None, head: older };
     assert_eq!(again.hear(&back, None, 0), Err(FeedError::Rollback));
     assert_eq!(again.hear(&log.message(3, later(2)), None, 0), Ok(Need::Nothing));
+}
+
+/// E1: a head that is hours old is taken for as old as the process.
+#[test]
+fn a_head_of_before_the_clock_began_is_of_no_known_age() {
+    let mut log = Log::new(1);
+    log.entries.push(entry(0, later(86_400)));
+    let mut follower = log.follower();
+    let hour_old = log.message(0, later(-3600));
+    follower.hear(&hour_old, None, SEC / 2).unwrap();
+    assert_eq!(follower.fresh(), None);
+    // The authority's log has gone on; the answer to the question says so.
+    log.entries.push(entry(1, later(86_400)));
+    let question = follower.question("00".repeat(16), SEC / 2);
+    follower.hear_answer(&log.head(now(), Some(&question.nonce)), &question).unwrap();
+    follower.hear(&hour_old, None, SEC).unwrap();
+    assert_eq!(follower.fresh(), None, "an hour old head must not make it fresh");
+}
+
+/// E2: a feed key whose certificate has long ended.
+#[test]
+fn a_feed_key_ends_by_the_clock_of_who_follows_it() {
+    let log = Log::new(1);
+    let mut follower = log.follower();
+    // A year later by the follower's monotonic clock; the certificate was for 110 000 s.
+    let year = 365 * 86_400 * SEC;
+    let question = follower.question("00".repeat(16), year);
+    let head = log.head(later(100), Some(&question.nonce));
+    let message = Message { delta: None, head };
+    assert_eq!(follower.hear(&message, Some(&question), SEC), Ok(Need::Nothing));
+    let day = 110_000 * SEC;
+    assert_eq!(follower.hear(&message, Some(&question), day), Ok(Need::Nothing));
+    // Learning of it once more changes nothing.
+    let key = log.feed.public();
+    let (from, until) = (later(-10_000), later(100_000));
+    let certificate = Certificate { issuer: "a".to_owned(), key, from, until };
+    follower.learn_keys(&[certificate.signed(&root()).unwrap()], day).unwrap();
+    for now in [day + 1, year] {
+        let heard = follower.hear(&message, Some(&question), now);
+        assert_eq!(heard, Err(FeedError::UnknownKey));
+    }
+}
+
+/// E3: heads are counted from an answer of any age.
+#[test]
+fn times_are_not_counted_from_an_answer_of_yesterday() {
+    let log = Log::new(1);
+    let mut follower = log.follower();
+    let question = follower.question("00".repeat(16), 0);
+    let head = log.head(now(), Some(&question.nonce));
+    follower.hear(&Message { delta: None, head }, Some(&question), 0).unwrap();
+    // 20 hours later; the authority's clock ran 100 ppm faster, which makes 7.2 s. A head that is
+    // 7 s old by then.
+    let true_now = 72_000 * SEC;
+    let made_7_s_ago = Timestamp::from_millis(now().millis() + 72_000_000 + 7_200 - 7_150);
+    follower.hear(&log.message(0, made_7_s_ago), None, true_now).unwrap();
+    let (made, _) = follower.fresh().unwrap();
+    assert!(true_now - made > 2 * SEC);
+}
+
+/// E4: an answer that is older than a head that was seen.
+#[test]
+fn an_answer_older_than_what_was_seen_proves_nothing() {
+    let mut log = Log::new(1);
+    let mut follower = log.follower();
+    follower.hear(&log.message(0, now()), None, 0).unwrap();
+    assert_eq!(follower.place().unwrap().seq, 0);
+    let old = log.head(later(5), Some(&"00".repeat(16)));
+    log.entries.push(entry(0, later(86_400)));
+    // The head is seen; the entry was not to be had.
+    follower.hear(&Message { delta: None, head: log.head(later(1), None) }, None, SEC).unwrap();
+    assert_eq!(follower.seen().unwrap().seq, 1);
+    let question = follower.question("00".repeat(16), 5 * SEC);
+    let answered = follower.hear_answer(&old, &question);
+    assert_eq!(answered, Err(FeedError::Rollback));
+}
+
+/// E5: a log that forked, by its snapshot.
+#[test]
+fn a_fork_revives_nothing_by_its_snapshot() {
+    let mut log = Log::new(1);
+    log.entries = (0..3).map(|at| entry(at, later(86_400))).collect();
+    let mut follower = log.follower();
+    follower.hear(&log.message(0, now()), None, 0).unwrap();
+    let lost = log.entries[2].subject().key16().unwrap();
+    assert!(follower.table().contains(&lost));
+    // A backup from before the third entry, and other entries since.
+    log.entries.truncate(2);
+    log.entries.extend((10..15).map(|at| entry(at, later(86_400))));
+    let file = log.snapshot(|_| true);
+    let by_delta = follower.hear(&log.message(3, later(1)), None, 0);
+    assert_eq!(by_delta, Err(FeedError::Equivocation));
+    take(&mut follower, &log, &file, later(1));
+    assert!(follower.table().contains(&lost), "what was revoked is no more");
+}
+
+/// E6: an authority that was a year ahead once.
+#[test]
+fn what_was_forgotten_by_a_wrong_clock_is_learned_again() {
+    let mut log = Log::new(1);
+    log.entries = (0..3).map(|at| entry(at, later(86_400))).collect();
+    let file = log.snapshot(|_| true);
+    let mut follower = log.follower();
+    take(&mut follower, &log, &file, later(90_000));
+    // Its clock is right again.
+    log.entries.push(entry(9, later(86_400)));
+    let file = log.snapshot(|_| true);
+    // Somebody's word for it is not enough: an answer to a question is.
+    take(&mut follower, &log, &file, later(2));
+    assert_eq!(follower.forgets(), later(89_995));
+    let question = follower.question("00".repeat(16), 0);
+    let head = log.head(later(2), Some(&question.nonce));
+    follower.hear(&Message { delta: None, head }, Some(&question), 0).unwrap();
+    assert_eq!(follower.fresh(), None, "it begins anew");
+    take(&mut follower, &log, &file, later(2));
+    assert_eq!((follower.forgets(), follower.table().len()), (later(-3), 4));
 }

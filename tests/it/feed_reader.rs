@@ -42,7 +42,7 @@ impl Reader {
 
     pub(crate) async fn learn(&mut self) {
         let keys: Vec<SignedCertificate> = self.get("keys").await.json().await.unwrap();
-        self.follower.learn_keys(&keys).unwrap();
+        self.follower.learn_keys(&keys, 0).unwrap();
     }
 
     /// `EPOCH-SEQ`

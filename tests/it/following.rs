@@ -427,3 +427,138 @@ async fn a_saved_view_that_is_damaged_or_foreign_is_set_aside() {
     knows(&sync, 3).await;
     until(&sync, |now| now.saved_errors > 0).await;
 }
+
+async fn served(router: axum::Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    url
+}
+
+/// A relay with one source that takes connections and says nothing, and a good one.
+#[tokio::test]
+async fn a_source_that_is_mute_holds_up_no_answer() {
+    let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", mute.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = mute.accept().await {
+            held.push(stream);
+        }
+    });
+    let good = Server::start(Log::new(1, 2, 3)).await;
+    let roots = TrustedRoots::one(Log::new(1, 2, 0).root.public());
+    // As `hardtack relay` has it.
+    let five = Duration::from_secs(5);
+    let sources =
+        vec![Authority::new(&url, five).unwrap(), Authority::new(&good.url, five).unwrap()];
+    let relay = hardtack::relay::Relay::start(sources, roots.clone(), SyncOptions::default(), 100);
+    until(relay.sync(), |now| seq(now) == 3 && now.age_millis.is_some()).await;
+    let relay_url = served(relay.router()).await;
+    for secs in [2, 5] {
+        let gateway = Authority::new(&relay_url, Duration::from_secs(secs)).unwrap();
+        let sync = RevocationSync::start(vec![gateway], roots.clone(), SyncOptions::default());
+        until(&sync, |now| now.age_millis.is_some_and(|age| age <= 2000)).await;
+    }
+}
+
+/// Entries that nobody signed, told to whoever watches.
+#[tokio::test]
+async fn a_watch_is_told_nothing_that_was_not_verified() {
+    let server = Server::start(Log::new(1, 2, 0)).await;
+    server.set(|knobs| {
+        knobs.twist = Some(Arc::new(|_: &Log, message: Message| {
+            let forged = (500..500 + 1500).map(crate::feed_server::entry).collect();
+            Message { delta: Delta::new(5, forged), ..message }
+        }));
+    });
+    let notes = Arc::new(Notes::default());
+    let sync = start(&[&server], SyncOptions { watch: Some(notes.clone()), ..options() });
+    let roots = TrustedRoots::one(Log::new(1, 2, 0).root.public());
+    let relay = hardtack::relay::Relay::start(vec![server.authority()], roots, options(), 100);
+    until(relay.sync(), |now| now.place.is_some()).await;
+    until(&sync, |now| now.place.is_some()).await;
+    tokio::time::sleep(millis(300)).await;
+    let told = notes.0.lock().unwrap().iter().filter_map(|note| note.delta.as_ref()).count();
+    // The liar is gone.
+    server.set(|knobs| {
+        knobs.twist = None;
+        knobs.log.grow(2);
+    });
+    until(relay.sync(), |now| seq(now) == 2 && now.age_millis.is_some()).await;
+    tokio::time::sleep(millis(2000)).await;
+    let relayed = relay.fanout().newest();
+    assert!(told == 0 && relayed.is_some());
+}
+
+/// A relay that comes back with its state, and a gateway that comes then.
+#[tokio::test]
+async fn a_relay_that_came_back_serves_who_comes_then() {
+    let mut log = Log::new(1, 2, 10);
+    log.take_snapshot();
+    log.grow(2);
+    let server = Server::start(log).await;
+    let roots = TrustedRoots::one(Log::new(1, 2, 0).root.public());
+    let (_dir, options) = saved();
+    let again = || {
+        hardtack::relay::Relay::start(vec![server.authority()], roots.clone(), options.clone(), 100)
+    };
+    let relay = again();
+    until(relay.sync(), |now| seq(now) == 12 && now.age_millis.is_some()).await;
+    relay.close().await;
+    let relay = again();
+    until(relay.sync(), |now| seq(now) == 12 && now.age_millis.is_some()).await;
+    let url = served(relay.router()).await;
+    let gateway = Authority::new(&url, Duration::from_secs(5)).unwrap();
+    let sync = RevocationSync::start(vec![gateway], roots.clone(), SyncOptions::default());
+    until(&sync, |now| seq(now) == 12 && now.age_millis.is_some()).await;
+}
+
+/// A relay whose first fetch of a snapshot failed.
+#[tokio::test]
+async fn a_relay_fetches_a_snapshot_once() {
+    let mut log = Log::new(1, 2, 10);
+    log.take_snapshot();
+    let (name, bytes) = log.snapshot.clone().unwrap();
+    log.snapshot = Some((name.clone(), b"broken off".to_vec()));
+    let server = Server::start(log).await;
+    let roots = TrustedRoots::one(Log::new(1, 2, 0).root.public());
+    let relay = hardtack::relay::Relay::start(vec![server.authority()], roots, options(), 100);
+    for _ in 0..200 {
+        if server.asked("snapshot") > 0 {
+            break;
+        }
+        tokio::time::sleep(millis(10)).await;
+    }
+    tokio::time::sleep(millis(200)).await;
+    server.set(|knobs| knobs.log.snapshot = Some((name.clone(), bytes)));
+    until(relay.sync(), |now| seq(now) == 10).await;
+    tokio::time::sleep(millis(300)).await;
+    let before = server.asked("snapshot");
+    let url = served(relay.router()).await;
+    let mut good = 0;
+    for _ in 0..20 {
+        let path = format!("{url}/v1/revocations/snapshots/{}", name.sha256);
+        let got = crate::feed_reader::client().get(path).send().await.unwrap();
+        good += u32::from(got.status() == 200);
+        got.bytes().await.unwrap();
+    }
+    let after = server.asked("snapshot");
+    assert_eq!(good, 20);
+    assert!(after - before <= 1);
+}
+
+/// A saved view of another authority, where no issuer is configured.
+#[tokio::test]
+async fn a_saved_view_of_another_authority_is_set_aside() {
+    let (_dir, options) = saved();
+    let one = Server::start(Log::new(1, 2, 3)).await;
+    let sync = start(&[&one], options.clone());
+    knows(&sync, 3).await;
+    sync.close().await;
+    let mut log = Log::new(5, 6, 2);
+    log.issuer = "https://new.example".to_owned();
+    let two = Server::start(log).await;
+    let sync = start(&[&two], options);
+    knows(&sync, 2).await;
+}

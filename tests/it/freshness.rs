@@ -91,7 +91,7 @@ fn api() -> Api {
 /// A follower of this log that knows it to be new.
 fn follower(log: &Log, now: u64) -> Follower {
     let mut follower = Follower::new(TrustedRoots::one(log.root.public()), None);
-    follower.learn_keys(&[log.certificate()]).unwrap();
+    follower.learn_keys(&[log.certificate()], 0).unwrap();
     let asked = follower.question("ab".repeat(16), now);
     let head = log.sign(&log.head(Some(asked.nonce.clone())));
     // Whoever has nothing takes the snapshot, if there is one.
@@ -192,5 +192,26 @@ async fn what_was_forgotten_does_not_come_back_when_the_clock_does() {
     for wall in [0, -3 * HOUR, 25 * HOUR] {
         api.at(wall, 0);
         assert_eq!(api.call("delete").await.0, "expired", "{wall}");
+    }
+}
+
+/// By a lying relay, through a guard: five seconds after the process began, by a head of an hour ago.
+#[tokio::test]
+async fn an_old_head_opens_nothing_in_a_young_process() {
+    let api = api();
+    let mut log = Log::new(1, 2, 3);
+    let old = Message { delta: log.delta(0), head: log.sign(&log.head(None)) };
+    log.later(Duration::from_secs(3600));
+    log.grow(1);
+    let mut follower = Follower::new(TrustedRoots::one(log.root.public()), None);
+    follower.learn_keys(&[log.certificate()], 0).unwrap();
+    follower.hear(&old, None, START).unwrap();
+    let asked = follower.question("ab".repeat(16), START);
+    follower.hear_answer(&log.sign(&log.head(Some(asked.nonce.clone()))), &asked).unwrap();
+    follower.hear(&old, None, START).unwrap();
+    api.view.show(&follower);
+    api.at(0, 0);
+    for tool in TOOLS {
+        assert_eq!(api.call(tool).await.0, "revocation-stale", "{tool}");
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Living {
     before: Option<(Timestamp, u32)>,
     /// Place and moment of the last snapshot.
     last: Option<(u64, u64)>,
+    /// What ended before this was dropped.
+    dropped: Timestamp,
 }
 
 impl Living {
@@ -34,6 +36,11 @@ impl Living {
         }
     }
 
+    /// Whether something may have been dropped that has not ended at this time: the clock was ahead.
+    pub(super) fn lacks(&self, time: Timestamp) -> bool {
+        time.plus_secs(limits::CLOCK_SKEW_SECS) < self.dropped
+    }
+
     /// Whether a snapshot should be made of the log up to here.
     pub(super) fn is_due(&self, seq: u64, micros: u64) -> bool {
         let Some((last, made)) = self.last else { return seq > 0 };
@@ -47,6 +54,7 @@ impl Living {
     pub(super) fn snapshot(&mut self, place: Place, time: Timestamp, micros: u64) -> Snapshot {
         let skew = limits::CLOCK_SKEW_SECS.saturating_mul(1000);
         let ended = Timestamp::from_millis(time.millis().saturating_sub(skew)).secs();
+        self.dropped = self.dropped.max(time);
         self.subjects.retain(|(_, ends)| u64::from(*ends) >= ended);
         self.before = self.before.filter(|(_, ends)| u64::from(*ends) >= ended);
         self.last = Some((place.seq, micros));

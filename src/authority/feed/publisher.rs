@@ -142,7 +142,8 @@ impl Publisher {
         if self.keys.advance(now, || FeedKey::generate(&mut entropy))? {
             self.fanout.set_keys(self.keys.certificates());
         }
-        let mut log = match self.log.take() {
+        let drops = self.drops(now.micros);
+        let mut log = match self.log.take().filter(|log| !log.living.lacks(drops)) {
             Some(log) => log,
             None => self.load().await?,
         };
@@ -183,12 +184,15 @@ impl Publisher {
         let is_told = self.catch_up(log, micros).await?;
         log.complete = Some(micros);
         let time = self.keys.time(micros);
-        self.make_snapshot(log, micros, time).await;
+        self.make_snapshot(log, micros).await;
         if beats || is_first && !is_told {
             self.publish(log, time, Vec::new())?;
         }
         for Asked { nonce, reply } in waiting {
             // Whoever asked may have gone.
+            if reply.is_closed() {
+                continue;
+            }
             let _ = reply.send(self.head(log, time, Some(nonce))?);
         }
         Ok(())
@@ -250,8 +254,14 @@ impl Publisher {
         head.signed(key.public(), |bytes| key.sign(bytes))
     }
 
+    /// Up to when entries may have ended that are dropped: by the key's clock and the wall's, whichever
+    /// is behind. The other may have been ahead.
+    fn drops(&self, micros: u64) -> Timestamp {
+        self.keys.time(micros).min(self.clock.now())
+    }
+
     /// Makes a snapshot where one is due, a large one beside all else.
-    async fn make_snapshot(&self, log: &mut Followed, micros: u64, time: Timestamp) {
+    async fn make_snapshot(&self, log: &mut Followed, micros: u64) {
         if let Some(making) = log.making.take_if(|making| making.is_finished()) {
             match making.await {
                 Ok(made) => self.add_snapshot(log, made),
@@ -261,7 +271,7 @@ impl Publisher {
         if log.making.is_some() || !log.living.is_due(log.place.seq, micros) {
             return;
         }
-        let snapshot = log.living.snapshot(log.place, time, micros);
+        let snapshot = log.living.snapshot(log.place, self.drops(micros), micros);
         match snapshot.subjects.len() <= MADE_AT_ONCE {
             true => self.add_snapshot(log, living::file(&snapshot)),
             false => {

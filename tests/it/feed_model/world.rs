@@ -126,7 +126,7 @@ fn numbered(epoch: usize, at: usize) -> Entry {
 impl World {
     pub(super) fn new() -> Self {
         let mut follower = Follower::new(roots(), None);
-        follower.learn_keys(&certificates()).unwrap();
+        follower.learn_keys(&certificates(), 0).unwrap();
         Self {
             now: 1_000_000,
             epoch: 0,
@@ -312,7 +312,7 @@ impl World {
         let own =
             SignedCertificate { root: root().id(), ..own.signed(&crate::support::root()).unwrap() };
         let own = SignedCertificate { signature: own.signature.replace(['1', '2'], "3"), ..own };
-        assert!(self.follower.learn_keys(&[own]).is_err());
+        assert!(self.follower.learn_keys(&[own], 0).is_err());
         Ok(())
     }
 
@@ -364,7 +364,7 @@ impl World {
             None => Follower::new(roots(), None),
         };
         assert_eq!(self.follower.fresh(), None, "a file proves no freshness");
-        self.follower.learn_keys(&certificates()).unwrap();
+        self.follower.learn_keys(&certificates(), 0).unwrap();
     }
 
     /// What must hold whatever happened.
