@@ -119,7 +119,7 @@ impl Authority {
         }
         if let Need::Delta { from, to, hash } = need {
             let epoch = follower.seen().map(|head| head.epoch).unwrap_or_default();
-            let bytes = self.feed_delta(epoch, (from, to), hash).await?;
+            let bytes = self.delta(from, Place { epoch, seq: to, hash }).await?;
             let delta = Delta::from_bytes(&bytes).map_err(FeedError::from)?;
             need = follower.take_delta(&delta)?;
             bundle.delta = Some(delta);
