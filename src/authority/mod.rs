@@ -121,6 +121,7 @@ impl Authority {
             clock: Arc::clone(&self.clock),
             entropy: self.entropy.clone(),
             issuer: self.settings.issuer.clone(),
+            good_secs: self.settings.revocation_age_secs,
             root: self.root.clone(),
         });
     }

@@ -115,7 +115,8 @@ ttl_secs_max = {ttl_max}
 depth_default = {depth_default}
 depth_max = {depth_max}
 
-# How old what gateways know of revocations should be at most; then they refuse calls.
+# How long gateways may believe what they last heard of revocations; then they refuse every call. For
+# most tools they have shorter bounds of their own.
 revocation_age_secs = {age}
 
 # The longest body of a request, and how long a request may take.

@@ -57,19 +57,18 @@ pub(super) async fn delta(
 impl Fanout {
     /// The file, made by one request at a time: those that wait find it made.
     async fn delta_file(&self, from: u64, to: Place) -> Result<Bytes, Refusal> {
+        if !self.read().holds(from, to, DELTA_ENTRIES_MAX) {
+            // Entries of before this feed began. Nobody else waits for whoever has them.
+            let file = self.0.source.delta(from, to).await.ok_or(Refusal::NoFile)?;
+            return body::counted(file, &self.0.files).ok_or(Refusal::TooMany);
+        }
         let mut made = self.0.made.0.lock().await;
         if let Some((_, file)) = made.iter().find(|(key, _)| *key == (from, to)) {
             return Ok(file.clone());
         }
-        let stretch = self.read().stretch(from, to, DELTA_ENTRIES_MAX);
-        let file = match stretch {
-            Some(stretch) => {
-                let make = move || stretch.into_delta().map(|delta| delta.to_bytes());
-                tokio::task::spawn_blocking(make).await.ok().flatten()
-            }
-            // Entries of before this feed began.
-            None => self.0.source.delta(from, to).await.map(Vec::from),
-        };
+        let stretch = self.read().stretch(from, to, DELTA_ENTRIES_MAX).ok_or(Refusal::NoFile)?;
+        let make = move || stretch.into_delta().map(|delta| delta.to_bytes());
+        let file = tokio::task::spawn_blocking(make).await.ok().flatten();
         let file = body::counted(file.ok_or(Refusal::NoFile)?, &self.0.files);
         let file = file.ok_or(Refusal::TooMany)?;
         made.push_back(((from, to), file.clone()));

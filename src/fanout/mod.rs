@@ -59,7 +59,7 @@ pub trait Source: Send + Sync {
 
     /// The entries after a place that lead to another, as a file, where the fan-out does not hold them:
     /// none, unless whoever implements this has them.
-    fn delta(&self, from: u64, to: Place) -> Answering<'_, Bytes> {
+    fn delta(&self, from: u64, to: Place) -> Answering<'_, Vec<u8>> {
         let _ = (from, to);
         Box::pin(std::future::ready(None))
     }

@@ -15,7 +15,7 @@ pub(super) enum Refusal {
     NoFile,
     #[error("nothing was signed yet, or nothing can be signed now")]
     NoHead,
-    #[error("too many streams are open")]
+    #[error("too many read at once; try again soon")]
     TooMany,
 }
 
@@ -36,7 +36,7 @@ impl Refusal {
             Self::Malformed(_) => (S::BAD_REQUEST, "request-malformed", "Malformed request"),
             Self::NoFile => (S::NOT_FOUND, "file-unknown", "Not found"),
             Self::NoHead => (S::SERVICE_UNAVAILABLE, "head-missing", "No signed head"),
-            Self::TooMany => (S::SERVICE_UNAVAILABLE, "too-many-streams", "Too many streams"),
+            Self::TooMany => (S::SERVICE_UNAVAILABLE, "too-many-readers", "Too many readers"),
         }
     }
 }

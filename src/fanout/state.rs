@@ -89,9 +89,10 @@ impl State {
         let alone = Message { delta: None, head: message.head.clone() };
         let json = Bytes::from(alone.to_json()?);
         let named = (place.epoch, place.seq);
-        let event = match &message.delta {
-            None => event(named, &json),
-            Some(_) => event(named, message.to_json()?.as_bytes()),
+        // What is too much for a stream is fetched as a file.
+        let event = match new.len() {
+            1..=ENTRIES_ALONG_MAX => event(named, message.to_json()?.as_bytes()),
+            _ => event(named, &json),
         };
         new.into_iter().for_each(|(entry, hash)| ring.push(entry, hash));
         self.newest = Some(Newest { place, signed: alone.head, json });

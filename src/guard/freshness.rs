@@ -30,7 +30,8 @@ impl Default for Freshness {
 }
 
 impl Freshness {
-    /// How old the view may be for the tools with this label.
+    /// How old the view may be for the tools with this label. A view is good for no longer than the
+    /// authority says of its heads, 60 s unless it is set otherwise.
     pub fn label(mut self, label: impl Into<String>, age_max: Duration) -> Self {
         let millis = u64::try_from(age_max.as_millis()).unwrap_or(u64::MAX);
         self.0.insert(label.into(), millis);

@@ -33,9 +33,6 @@ use crate::keys::TrustedRoots;
 /// The longest log that is read from its beginning, so that others can be told of its entries.
 const ENTRIES_MAX: u64 = 100_000;
 
-/// Entries that are passed on together with a head.
-const ALONG_MAX: usize = 1000;
-
 /// How old what it knows may be for it to be of use to destructive tools, in milliseconds.
 const FRESH_MILLIS: u64 = 2000;
 
@@ -117,11 +114,7 @@ impl Watch for Onward {
         if taken.restarted {
             self.fanout.restart(taken.from);
         }
-        let mut message = Message { delta: taken.delta.cloned(), head: taken.head.clone() };
-        // What is too much for a stream is fetched as a file.
-        if let Some(delta) = message.delta.take_if(|delta| delta.entries().len() > ALONG_MAX) {
-            self.fanout.extend(delta.entries().to_vec());
-        }
+        let message = Message { delta: taken.delta.cloned(), head: taken.head.clone() };
         if let Err(error) = self.fanout.publish(&message) {
             // What was verified leads on from what was verified before; if not, it begins again there.
             let Place { epoch, seq, .. } = taken.place;

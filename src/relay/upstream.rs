@@ -139,14 +139,14 @@ impl Source for Upstream {
         Box::pin(self.fetch(sha256))
     }
 
-    fn delta(&self, from: u64, to: Place) -> Answering<'_, Bytes> {
+    fn delta(&self, from: u64, to: Place) -> Answering<'_, Vec<u8>> {
         Box::pin(async move {
             let _room = self.0.files.acquire().await.ok()?;
             for source in &self.0.sources {
                 let Ok(bytes) = source.delta(from, to).await else { continue };
                 // What is in it, whoever asks will check.
                 if Delta::from_bytes(&bytes).is_ok_and(|d| (d.from(), d.to()) == (from, to.seq)) {
-                    return Some(bytes.into());
+                    return Some(bytes);
                 }
             }
             None

@@ -130,6 +130,12 @@ proptest! {
         let (mut token, mut held_by) = (bound(), 0);
         for _ in 0..r.gen_range(1..6) {
             let (narrowing, next) = (narrowing(&mut r), r.r#gen());
+            if !narrowing.grants.is_empty() && compile::check(&narrowing.grants).is_err() {
+                // Grants that are too much for one check: there is no block to compare.
+                let refused = attenuate(&token, &narrowing, &mut rng(next)).unwrap_err();
+                prop_assert!(matches!(refused, AttenuateError::Compile(_)), "{refused}");
+                continue;
+            }
             let result = match r.gen_range(0..5) {
                 0 | 1 => same(
                     attenuate(&token, &narrowing, &mut rng(next)),

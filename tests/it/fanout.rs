@@ -511,7 +511,7 @@ async fn streams_are_bounded() {
     writer.publish(1);
     let open = async || writer.get("stream").send().await.unwrap();
     let (one, two) = (open().await, open().await);
-    let many = (StatusCode::SERVICE_UNAVAILABLE, "too-many-streams".to_owned());
+    let many = (StatusCode::SERVICE_UNAVAILABLE, "too-many-readers".to_owned());
     assert_eq!(refused(writer.get("stream")).await, many);
     assert_eq!(refused(writer.get("head?after=1-1&wait=1000")).await, many);
     assert_eq!(writer.fanout.metrics().refused.get(), 2);
@@ -548,7 +548,7 @@ async fn closing_ends_all_streams() {
     events.next().await.unwrap();
     writer.fanout.close();
     assert_eq!(events.next().await, None);
-    let many = (StatusCode::SERVICE_UNAVAILABLE, "too-many-streams".to_owned());
+    let many = (StatusCode::SERVICE_UNAVAILABLE, "too-many-readers".to_owned());
     assert_eq!(refused(writer.get("stream")).await, many);
 }
 

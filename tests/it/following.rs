@@ -562,3 +562,23 @@ async fn a_saved_view_of_another_authority_is_set_aside() {
     let sync = start(&[&two], options);
     knows(&sync, 2).await;
 }
+
+/// A source that answers with heads of its own is not taken at its word.
+#[tokio::test]
+async fn a_relay_passes_on_no_answer_of_a_liar() {
+    let (liar, good) =
+        (Server::start(Log::new(5, 6, 3)).await, Server::start(Log::new(1, 2, 3)).await);
+    let roots = TrustedRoots::one(Log::new(1, 2, 0).root.public());
+    let sources = vec![liar.authority(), good.authority()];
+    let relay = hardtack::relay::Relay::start(sources, roots, options(), 100);
+    until(relay.sync(), |now| seq(now) == 3 && now.age_millis.is_some()).await;
+    let url = served(relay.router()).await;
+    for n in 0..30 {
+        let nonce = format!("{n:032x}");
+        let path = format!("{url}/v1/revocations/head?nonce={nonce}");
+        let answer = crate::feed_reader::client().get(path).send().await.unwrap();
+        let message = Message::from_json(&answer.bytes().await.unwrap()).unwrap();
+        assert_eq!(message.head.key, Log::new(1, 2, 0).feed.public());
+        assert_eq!(crate::feed_reader::head(&message.head).nonce, Some(nonce));
+    }
+}

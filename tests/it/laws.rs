@@ -9,7 +9,7 @@ use hardtack::decide::{Policy, PolicyError};
 use hardtack::mint::mint;
 use hardtack::model::{Args, Code, JsonProfile, Key16, Timestamp};
 use hardtack::verify::{
-    DangerUnrevoked, KnownRevocations, RevocationView, authenticate, authenticate_like,
+    DangerUnrevoked, KnownRevocations, RevocationView, Within, authenticate, authenticate_like,
 };
 use hardtack::vocabulary::Datalog;
 
@@ -141,6 +141,58 @@ fn law_2_a_stale_view_of_revocations_denies() {
     // A view from the future would be fresh for ever.
     assert_eq!(at(Timestamp::from_secs(now().secs() - 5)), "allow");
     assert_eq!(at(Timestamp::from_secs(now().secs() - 6)), "revocation-stale");
+}
+
+/// Nothing that has a key is revoked, but all that was issued before a moment.
+struct Since(Timestamp);
+
+impl RevocationView for Since {
+    fn age_millis(&self, _now: Timestamp) -> Option<u64> {
+        Some(0)
+    }
+
+    fn is_revoked(&self, _key: &Key16) -> bool {
+        false
+    }
+
+    fn issued_since(&self) -> Timestamp {
+        self.0
+    }
+}
+
+#[test]
+fn law_2_what_was_issued_before_a_moment_is_revoked() {
+    let parent = token(GRANT);
+    let narrowing = Narrowing { depth: Some(1), ..Narrowing::default() };
+    let child = attenuate(&parent, &narrowing, &mut rng(5)).unwrap();
+    let judged = |token: &hardtack::token::UnverifiedToken, since: Timestamp| {
+        let (policy, view) = (Policy::standard().unwrap(), Since(since));
+        // As a guard holds it to the bound of a tool.
+        let within = Within { view: &view, age_millis_max: 1 };
+        let one = code(&judge_with(token.clone(), &call(), &policy, &view));
+        assert_eq!(code(&judge_with(token.clone(), &call(), &policy, &within)), one);
+        one
+    };
+    for token in [&parent, &child] {
+        assert_eq!(judged(token, now()), "allow");
+        assert_eq!(judged(token, Timestamp::from_millis(now().millis() + 1)), "revoked");
+    }
+    // Nobody knows when a token was issued whose task is no UUIDv7.
+    let pair = biscuit_auth::KeyPair::from(
+        &biscuit_auth::PrivateKey::from_bytes_hex(
+            root().to_secret_text().trim_start_matches("ed25519-private/"),
+            biscuit_auth::Algorithm::Ed25519,
+        )
+        .unwrap(),
+    );
+    for task in ["", "task(\"a\");", "task(\"6ba7b810-9dad-11d1-80b4-00c04fd430c8\");"] {
+        let block = format!("hardtack(1); {task} granted(0) <- call(\"crm\", $t);");
+        let builder = biscuit_auth::Biscuit::builder().root_key_id(root().id());
+        let bytes = builder.code(block).unwrap().build(&pair).unwrap().to_vec().unwrap();
+        let undated = hardtack::token::UnverifiedToken::from_bytes(bytes).unwrap();
+        assert_eq!(judged(&undated, Timestamp::default()), "allow", "{task}");
+        assert_eq!(judged(&undated, Timestamp::from_secs(1)), "revoked", "{task}");
+    }
 }
 
 struct Revoked(HashSet<Key16>);

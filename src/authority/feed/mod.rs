@@ -87,6 +87,8 @@ pub(super) struct Works {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Entropy,
     pub(super) issuer: String,
+    /// How long a head may be believed.
+    pub(super) good_secs: u64,
     pub(super) root: RootKey,
 }
 
@@ -107,7 +109,7 @@ impl Feed {
     pub(super) fn start(&self, works: Works) {
         let questions = self.questions.lock().ok().and_then(|mut questions| questions.take());
         let Some(questions) = questions else { return };
-        let Works { store, clock, mut entropy, issuer, root } = works;
+        let Works { store, clock, mut entropy, issuer, good_secs, root } = works;
         let key = FeedKey::generate(&mut entropy);
         let keys = match Rotation::new(issuer.clone(), root, key, Moment::of(&*clock)) {
             Ok(keys) => keys,
@@ -119,7 +121,7 @@ impl Feed {
         let (fanout, shared) = (self.fanout.clone(), Arc::clone(&self.shared));
         fanout.set_keys(keys.certificates());
         let publisher =
-            Publisher { store, clock, entropy, issuer, keys, fanout, shared, log: None };
+            Publisher { store, clock, entropy, issuer, good_secs, keys, fanout, shared, log: None };
         let task = tokio::spawn(publisher.run(questions, self.stop.subscribe()));
         if let Ok(mut kept) = self.task.lock() {
             *kept = Some(task);

@@ -26,8 +26,6 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The shortest time between two passes: what comes close together goes out together, and nobody can
 /// make the store be read without end.
 const GAP: Duration = Duration::from_millis(20);
-/// How long a head may be believed, in seconds.
-const GOOD_SECS: u64 = 60;
 /// Questions that one pass answers at most.
 const ASKED_MAX: usize = 1024;
 /// Entries that are read at once, and that come along with one head.
@@ -57,6 +55,8 @@ pub(super) struct Publisher {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Entropy,
     pub(super) issuer: String,
+    /// How long a head may be believed.
+    pub(super) good_secs: u64,
     pub(super) keys: Rotation,
     pub(super) fanout: Fanout,
     pub(super) shared: Arc<Shared>,
@@ -246,7 +246,7 @@ impl Publisher {
             seq,
             hash,
             time,
-            not_after: time.plus_secs(GOOD_SECS),
+            not_after: time.plus_secs(self.good_secs),
             snapshot: log.snapshot.clone(),
             nonce,
         };

@@ -95,6 +95,9 @@ impl Args {
                         self.print(out, seq, entry)?;
                     }
                     out.flush()?;
+                    if out.is_closed() {
+                        break;
+                    }
                 }
                 _ = tokio::signal::ctrl_c() => break,
             }

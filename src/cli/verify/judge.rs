@@ -7,7 +7,7 @@ use crate::decide::{Decision, Policy, decide};
 use crate::guard::{TokenCache, Trust};
 use crate::keys::TrustedRoots;
 use crate::model::{Code, JsonProfile, Reason, TargetUri, Timestamp};
-use crate::verify::{ProofTarget, RevocationView, check_proof};
+use crate::verify::{ProofTarget, RevocationView, Within, check_proof};
 
 /// What the memory of genuine tokens may take, in bytes.
 const TOKENS_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -16,6 +16,8 @@ const TOKENS_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub(super) struct Judge {
     tokens: TokenCache,
     revoked: Box<dyn RevocationView>,
+    /// How old that may be.
+    age_millis_max: u64,
     profile: JsonProfile,
 }
 
@@ -27,15 +29,15 @@ pub(super) struct Sent {
 }
 
 impl Judge {
-    /// A judge that trusts these keys.
+    /// A judge that trusts these keys, and what is revoked for so many seconds.
     pub(super) fn new(
         roots: TrustedRoots,
         policy: Policy,
-        revoked: Box<dyn RevocationView>,
+        (revoked, age_secs_max): (Box<dyn RevocationView>, u64),
         profile: JsonProfile,
     ) -> Self {
         let tokens = TokenCache::new(Trust { roots, policy }, TOKENS_BYTES_MAX);
-        Self { tokens, revoked, profile }
+        Self { tokens, revoked, age_millis_max: age_secs_max.saturating_mul(1000), profile }
     }
 
     /// Decides one request, given as its JSON text, of whoever presents the token.
@@ -74,8 +76,8 @@ impl Judge {
                 Some(unspent.danger_unrecorded())
             }
         };
-        let verified =
-            authentic.admit_with(self.revoked.as_ref(), request.time, possession.as_ref())?;
+        let view = Within { view: self.revoked.as_ref(), age_millis_max: self.age_millis_max };
+        let verified = authentic.admit_with(&view, request.time, possession.as_ref())?;
         Ok(decide(&verified, known.program(), &request))
     }
 }

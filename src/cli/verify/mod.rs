@@ -96,14 +96,15 @@ impl Args {
         let sent = self.sent()?;
         let roots = roots::trusted(&self.roots)?;
         let revoked = match &self.revoked {
-            Some(source) => revoked::view(source, &roots, self.revoked_age)?,
+            Some(source) => revoked::view(source, &roots)?,
             None => revoked::none(),
         };
         let profile = match self.integers64 {
             true => JsonProfile::Integers64,
             false => JsonProfile::Interoperable,
         };
-        let judge = Judge::new(roots, policy::load(&self.policies)?, revoked, profile);
+        let judge =
+            Judge::new(roots, policy::load(&self.policies)?, (revoked, self.revoked_age), profile);
         match (&self.batch, &self.request) {
             (Some(batch), _) => batch::run(batch, &judge, out),
             (None, Some(request)) => {

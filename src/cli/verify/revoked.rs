@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use anyhow::{Context, anyhow, bail};
 
 use super::super::input::{Source, TEXT_BYTES_MAX};
-use crate::feed::{Bundle, RevokedAt};
+use crate::feed::Bundle;
 use crate::keys::TrustedRoots;
 use crate::mint::is_task_id;
 use crate::model::{Key16, RevocationId, Timestamp};
@@ -27,34 +27,6 @@ impl RevocationView for Lines {
     }
 }
 
-/// What an authority said at some moment, for as long as that counts.
-struct Dated {
-    revoked: RevokedAt,
-    age_millis_max: u64,
-}
-
-impl RevocationView for Dated {
-    fn age_millis(&self, now: Timestamp) -> Option<u64> {
-        self.revoked.age_millis(now)
-    }
-
-    fn is_revoked(&self, key: &Key16) -> bool {
-        self.revoked.is_revoked(key)
-    }
-
-    fn issued_since(&self) -> Timestamp {
-        self.revoked.issued_since()
-    }
-
-    fn forgets(&self) -> Timestamp {
-        self.revoked.forgets()
-    }
-
-    fn is_fresh(&self, now: Timestamp) -> bool {
-        self.age_millis(now).is_some_and(|age| age <= self.age_millis_max)
-    }
-}
-
 /// Nothing is revoked, as far as anyone can say here.
 pub(super) fn none() -> Box<dyn RevocationView> {
     Box::new(DangerUnrevoked)
@@ -64,15 +36,12 @@ pub(super) fn none() -> Box<dyn RevocationView> {
 pub(super) fn view(
     source: &Source,
     roots: &TrustedRoots,
-    age_secs_max: u64,
 ) -> anyhow::Result<Box<dyn RevocationView>> {
     let bytes = source.bytes(BUNDLE_BYTES_MAX)?;
     if Bundle::is_one(&bytes) {
         let refused = || format!("{source} is refused");
         let bundle = Bundle::from_bytes(&bytes).with_context(refused)?;
-        let revoked = bundle.open(roots).with_context(refused)?;
-        let age_millis_max = age_secs_max.saturating_mul(1000);
-        return Ok(Box::new(Dated { revoked, age_millis_max }));
+        return Ok(Box::new(bundle.open(roots).with_context(refused)?));
     }
     if bytes.len() > TEXT_BYTES_MAX {
         bail!("{source} is longer than {TEXT_BYTES_MAX} bytes");

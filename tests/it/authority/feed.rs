@@ -509,3 +509,22 @@ async fn a_snapshot_lacks_nothing_after_a_key_that_was_ahead() {
     reader.follower.take_snapshot(snapshot).unwrap();
     assert!(reader.follower.table().contains(&key), "revoked 4.5 h ago, alive for 19.5 h more");
 }
+
+#[tokio::test]
+async fn heads_are_good_for_as_long_as_the_settings_say() {
+    let served = Served::start().await;
+    let dir = served.dir.path().join("data");
+    let file = dir.join("hardtack.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let set = text.replace("revocation_age_secs = 60", "revocation_age_secs = 7");
+    assert_ne!(set, text);
+    std::fs::write(&file, set).unwrap();
+    let opened = DataDir::open(&dir).unwrap();
+    let clock = hardtack::config::SystemClock;
+    let authority = Arc::new(Authority::open(&opened, clock, Entropy::system()).await.unwrap());
+    let _service = router(Arc::clone(&authority));
+    let newest = || authority.fanout().newest();
+    until("it publishes", async || newest().is_some()).await;
+    let head = head(&newest().unwrap());
+    assert_eq!(head.not_after, head.time.plus_secs(7));
+}

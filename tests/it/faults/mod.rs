@@ -147,6 +147,29 @@ async fn an_authority_killed_while_it_appends() {
     }
 }
 
+/// All that was issued before a moment ends at every gateway, and what comes later does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_moment_before_which_all_is_revoked() {
+    let authority = Authority::start().await;
+    let (root, state) = (authority.root.clone(), authority.path("view"));
+    let sources = std::slice::from_ref(&authority.url);
+    let gateway = Process::gateway(sources, &root, &state, Disk::Free);
+    let (_, dying) = authority.task().await;
+    until(&gateway, &dying, "allowed").await;
+    assert!(authority.revoke_all().await);
+    stays_dead(&gateway, &dying, Instant::now()).await;
+    until(&gateway, &dying, "revoked").await;
+    let (_, living) = authority.task().await;
+    until(&gateway, &living, "allowed").await;
+    // It is known to whoever starts from the saved view, and from a snapshot.
+    gateway.kill();
+    for state in [state, authority.path("another view")] {
+        let gateway = Process::gateway(sources, &root, &state, Disk::Free);
+        until(&gateway, &dying, "revoked").await;
+        until(&gateway, &living, "allowed").await;
+    }
+}
+
 /// While the authority is gone, everything ends by itself; when it is back, everything goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_authority_that_is_gone() {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use hardtack::config::SystemClock;
+use hardtack::model::Clock;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -163,6 +165,13 @@ impl Authority {
         assert_eq!(status, StatusCode::CREATED, "{answer}");
         let text = |name: &str| answer[name].as_str().unwrap().to_owned();
         (text("task"), text("token"))
+    }
+
+    /// Whether revoking all that was issued before now was acknowledged.
+    pub(super) async fn revoke_all(&self) -> bool {
+        let before = json!({"before": SystemClock.now()});
+        let revoked = self.post("/v1/revocations", &before).await;
+        revoked.is_ok_and(|(status, _)| status == StatusCode::OK)
     }
 
     /// Whether revoking the task was acknowledged.
