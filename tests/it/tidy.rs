@@ -17,8 +17,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("decide", &["model", "keys", "vocabulary", "token", "verify"]),
     ("record", &["model", "keys", "vocabulary", "token", "verify", "decide"]),
     ("guard", AUTHORITY_BELOW),
-    ("gateway", GUARD_AND_BELOW),
-    ("mcp", GUARD_AND_BELOW),
+    ("mcp", &["model", "present"]),
+    ("gateway", MCP_AND_BELOW),
     ("store", VERBS),
     ("config", CONFIG_BELOW),
     ("fanout", VERBS),
@@ -41,7 +41,7 @@ const VERBS: &[&str] = &[
     "decide",
     "record",
 ];
-const GUARD_AND_BELOW: &[&str] = &[
+const MCP_AND_BELOW: &[&str] = &[
     "model",
     "keys",
     "vocabulary",
@@ -55,6 +55,7 @@ const GUARD_AND_BELOW: &[&str] = &[
     "record",
     "config",
     "guard",
+    "mcp",
 ];
 const CONFIG_BELOW: &[&str] = &[
     "model",

@@ -1,0 +1,1 @@
+//! The Model Context Protocol as values: messages, versions, headers. No I/O.
