@@ -9,10 +9,9 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt;
 
 use crate::config::gateway::Listen;
@@ -38,7 +37,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let turns = Arc::new(Semaphore::new(listen.connections_max));
-    let graceful = GracefulShutdown::new();
+    let (stop, stopping) = watch::channel(false);
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(listen.head_timeout_secs))
@@ -55,18 +54,32 @@ pub async fn serve(
             router.clone().oneshot(request.map(axum::body::Body::new))
         });
         let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
-        let connection = graceful.watch(connection);
+        let mut stopping = stopping.clone();
         tokio::spawn(async move {
+            let mut connection = std::pin::pin!(connection);
             // What a peer does wrong on its connection ends that connection alone.
-            drop(connection.await);
+            tokio::select! {
+                _ = &mut connection => {}
+                () = told(&mut stopping) => {
+                    connection.as_mut().graceful_shutdown();
+                    drop(connection.await);
+                }
+            }
             drop(turn);
         });
     }
     drop(listener);
+    stop.send_replace(true);
     let drain = Duration::from_secs(listen.drain_secs);
-    if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+    let every = u32::try_from(listen.connections_max).unwrap_or(u32::MAX);
+    if tokio::time::timeout(drain, turns.acquire_many(every)).await.is_err() {
         tracing::warn!("requests still under way were cut off");
     }
+}
+
+async fn told(stopping: &mut watch::Receiver<bool>) {
+    // The sender going away is an end as well.
+    drop(stopping.wait_for(|stops| *stops).await);
 }
 
 async fn accept(
