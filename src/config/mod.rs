@@ -14,6 +14,8 @@ pub mod env;
 mod error;
 #[cfg(feature = "server")]
 mod files;
+#[cfg(feature = "proxy")]
+pub mod gateway;
 #[cfg(feature = "cli")]
 pub mod keyfile;
 #[cfg(feature = "server")]

@@ -1,0 +1,7 @@
+//! The settings of a gateway, one file a section.
+
+mod credential;
+mod secret;
+
+pub use credential::{ClientAuth, ClientCredentials, CredentialConfig, CredentialKind, Exchange};
+pub use secret::{Secret, SecretError, SecretText};
