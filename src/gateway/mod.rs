@@ -9,6 +9,8 @@
 mod credential;
 mod follow;
 #[cfg(feature = "proxy")]
+mod mcp;
+#[cfg(feature = "proxy")]
 mod upstream;
 
 #[cfg(feature = "proxy")]
@@ -18,5 +20,7 @@ pub use follow::{
     Mode, Pace, Reporter, RevocationSync, SyncOptions, SyncStatus, Taken, View, Watch,
     health_router,
 };
+#[cfg(feature = "proxy")]
+pub use mcp::{McpOptions, McpProxy, McpServer, McpServerError, ToolFacts, Tools};
 #[cfg(feature = "proxy")]
 pub use upstream::{AddressError, Upstream, UpstreamError, UpstreamOptions};

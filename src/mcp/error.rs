@@ -118,14 +118,19 @@ pub fn error(id: Option<&[u8]>, fault: &Fault) -> Vec<u8> {
 
 /// A refusal as the result of a tool: the sentence for the model, the problem for a program.
 pub fn tool_error(id: &[u8], era: Era, sentence: &str, problem: Value) -> Vec<u8> {
-    let mut result = serde_json::json!({
+    let mut told = serde_json::json!({
         "content": [{ "type": "text", "text": sentence }],
         "isError": true,
         "_meta": { META_PROBLEM: problem },
     });
-    if let (Era::Modern, Value::Object(members)) = (era, &mut result) {
+    if let (Era::Modern, Value::Object(members)) = (era, &mut told) {
         members.insert("resultType".to_owned(), "complete".into());
     }
+    result(id, told)
+}
+
+/// A response to the request whose identifier was written so.
+pub fn result(id: &[u8], result: Value) -> Vec<u8> {
     answer(Some(id), serde_json::json!({ "result": result }))
 }
 

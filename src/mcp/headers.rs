@@ -11,7 +11,7 @@ const NAME: &str = "mcp-name";
 const PARAM: &str = "mcp-param-";
 
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+pub(super) const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
 /// The headers of a request that repeat what its body says.
 ///

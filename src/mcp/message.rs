@@ -1,6 +1,7 @@
 use std::fmt;
 
-use super::fold::{alike, disguised};
+use super::fold::{alike, disguised, folded};
+use super::headers::META_CAPABILITIES;
 use super::splice::Splice;
 use crate::model::limits::{
     MESSAGE_BYTES_MAX, MESSAGE_DEPTH_MAX, MESSAGE_ID_BYTES_MAX, MESSAGE_LEAVES_MAX,
@@ -25,6 +26,7 @@ const PARAMS: &[&str] = &[
     "requestId",
     "progressToken",
     "protocolVersion",
+    "capabilities",
     "inputResponses",
     "requestState",
     "task",
@@ -186,12 +188,36 @@ impl Message {
     }
 
     /// What takes the caller's credentials out of the metadata.
-    pub fn without_credentials(&self) -> Splice {
-        let mut splice = Splice::new();
+    pub fn take_credentials(&self, splice: &mut Splice) {
         if let Some(meta) = self.meta().filter(|_| self.has_credentials()) {
             splice.keep(meta.members().map(|one| (one.span, !is_credential(one.name))));
         }
-        splice
+    }
+
+    /// What takes away that the caller could name roots: a server may hold its tools to them, so that
+    /// they are not the caller's to name. Where the gateway names them, the server is told that it can
+    /// ask.
+    pub fn take_roots(&self, named: bool, splice: &mut Splice) {
+        let initial = self.param("capabilities").filter(|_| self.method() == Some("initialize"));
+        let modern = self.meta().and_then(|meta| meta.member(META_CAPABILITIES));
+        for capabilities in [initial, modern].into_iter().flatten() {
+            let members: Vec<_> = capabilities.members().collect();
+            let is_roots = |name: &str| folded(name) == "roots";
+            match members.iter().find(|one| one.name == "roots").filter(|_| named) {
+                Some(roots) => splice.replace(roots.value.span(), b"{}".as_slice()),
+                None if members.iter().any(|one| is_roots(one.name)) => {
+                    splice.keep(members.into_iter().map(|one| (one.span, !is_roots(one.name))));
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Whether the caller names roots in answers that come with the request.
+    pub fn names_roots(&self) -> bool {
+        let answers = self.param("inputResponses");
+        let mut answers = answers.iter().flat_map(|answers| answers.members());
+        answers.any(|answer| answer.value.members().any(|one| folded(one.name) == "roots"))
     }
 
     /// The parameters without these members.
@@ -359,7 +385,9 @@ mod tests {
         assert_eq!(message.id_text(), br#""\u0061""#);
         assert_eq!(message.id(), Some(&Id::Text("a".to_owned())));
         assert!(message.has_credentials() && !format!("{message:?}").contains("Bearer"));
-        let out = message.without_credentials().apply(message.bytes()).unwrap();
+        let mut splice = Splice::new();
+        message.take_credentials(&mut splice);
+        let out = splice.apply(message.bytes()).unwrap();
         let want = concat!(
             r#"{ "jsonrpc":"2.0","id":"\u0061","method":"m","params": {"_meta" : {"x":1.50},"#,
             r#" "b":{"_meta":0} } }"#
@@ -367,5 +395,35 @@ mod tests {
         assert_eq!(String::from_utf8(out).unwrap(), want);
         let plain = String::from_utf8(message.params_without(&["_meta"])).unwrap();
         assert_eq!(plain, r#"{"b":{"_meta":0} }"#);
+    }
+
+    #[test]
+    fn roots_are_not_the_callers_to_name() {
+        let change = |rest: &str, named| {
+            let message = parse(&format!(r#"{{"jsonrpc":"2.0","id":1,{rest}}}"#)).unwrap();
+            let mut splice = Splice::new();
+            message.take_roots(named, &mut splice);
+            let out = String::from_utf8(splice.apply(message.bytes()).unwrap()).unwrap();
+            out.split_once("\"params\":").unwrap().1.trim_end_matches('}').to_owned()
+        };
+        let rest =
+            r#""method":"initialize","params":{"capabilities":{"roots":{"x":1},"Roo\u0074z":2}}"#;
+        assert_eq!(change(rest, false), r#"{"capabilities":{"Roo\u0074z":2"#);
+        assert_eq!(change(rest, true), r#"{"capabilities":{"roots":{},"Roo\u0074z":2"#);
+        let rest = r#""method":"initialize","params":{"capabilities":{"ROOTS":{"x":1}}}"#;
+        assert_eq!(change(rest, true), r#"{"capabilities":{"#);
+        let rest = r#""method":"x","params":{"_meta":{"io.modelcontextprotocol/clientCapabilities":{"a":1,"roots":1}}}"#;
+        assert_eq!(
+            change(rest, false),
+            r#"{"_meta":{"io.modelcontextprotocol/clientCapabilities":{"a":1"#
+        );
+        let rest = r#""method":"x","params":{"capabilities":{"roots":"stays"#;
+        assert_eq!(change(&format!("{rest}\"}}}}"), false), r#"{"capabilities":{"roots":"stays""#);
+        let names = |answers: &str| {
+            let text = r#"{"jsonrpc":"2.0","id":1,"method":"x","params":{"inputResponses":A}}"#;
+            parse(&text.replace('A', answers)).unwrap().names_roots()
+        };
+        assert!(names(r#"{"q":{"roots":[]}}"#) && names(r#"{"p":{},"q":{"Root\u017f":[]}}"#));
+        assert!(!names(r#"{"q":{"action":"accept","content":{"roots":1}}}"#) && !names("{}"));
     }
 }

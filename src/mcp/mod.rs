@@ -24,7 +24,7 @@ mod sse;
 mod version;
 
 pub use asked::{AskError, Asked, SESSION_END, SESSION_LISTEN, asked, served};
-pub use error::{Fault, code, error, tool_error};
+pub use error::{Fault, code, error, result, tool_error};
 pub use headers::{HeaderFault, Headers};
 pub use list::{ListKind, Listed, NarrowError, narrow};
 pub use message::{Id, Kind, Message, MessageError};

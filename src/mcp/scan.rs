@@ -26,8 +26,9 @@ pub struct Scan {
 pub struct Scanned {
     /// Its identifier, where it has one that can be read.
     pub id: Option<Id>,
-    /// Whether it has a method: with an identifier it is a request, without one a notification.
-    pub has_method: bool,
+    /// Its method, where it has one that can be read: with an identifier it is a request, without one a
+    /// notification.
+    pub method: Option<String>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -53,7 +54,7 @@ struct Envelope {
     name: Vec<u8>,
     value: Vec<u8>,
     id: Vec<u8>,
-    has_method: bool,
+    method: Option<String>,
 }
 
 impl Scan {
@@ -174,13 +175,13 @@ impl Envelope {
         let name = std::mem::take(&mut self.name);
         match serde_json::from_slice::<String>(&name).as_deref() {
             Ok("id") => self.id = value.trim_ascii().to_vec(),
-            Ok("method") => self.has_method = true,
+            Ok("method") => self.method = serde_json::from_slice(&value).ok(),
             _ => {}
         }
     }
 
     fn end(self) -> Scanned {
-        Scanned { id: Id::from_text(&self.id), has_method: self.has_method }
+        Scanned { id: Id::from_text(&self.id), method: self.method }
     }
 }
 
@@ -200,10 +201,10 @@ mod tests {
     fn the_outermost_level_is_seen_however_the_stream_is_cut() {
         let (number, text) = (Id::Number(7), Id::Text("a b".to_owned()));
         let want = [
-            Scanned { id: Some(number), has_method: true },
+            Scanned { id: Some(number), method: Some("roots/list".to_owned()) },
             Scanned::default(),
-            Scanned { id: Some(text), has_method: false },
-            Scanned { id: None, has_method: true },
+            Scanned { id: Some(text), method: None },
+            Scanned { id: None, method: Some("notifications/x".to_owned()) },
             Scanned::default(),
         ];
         for size in 1..STREAM.len() {
