@@ -11,6 +11,8 @@ pub mod catalogue;
 mod credential;
 mod follow;
 #[cfg(feature = "proxy")]
+mod mcp;
+#[cfg(feature = "proxy")]
 pub mod ops;
 #[cfg(feature = "proxy")]
 mod upstream;
@@ -22,5 +24,7 @@ pub use follow::{
     Mode, Pace, Reporter, RevocationSync, SyncOptions, SyncStatus, Taken, View, Watch,
     health_router,
 };
+#[cfg(feature = "proxy")]
+pub use mcp::{McpOptions, McpProxy, McpServer, McpServerError, ToolFacts, Tools};
 #[cfg(feature = "proxy")]
 pub use upstream::{AddressError, Upstream, UpstreamError, UpstreamOptions};
