@@ -15,6 +15,8 @@ mod mcp;
 #[cfg(feature = "proxy")]
 pub mod ops;
 #[cfg(feature = "proxy")]
+pub mod service;
+#[cfg(feature = "proxy")]
 mod upstream;
 
 #[cfg(feature = "proxy")]

@@ -4,6 +4,7 @@ use jsonschema::{PatternOptions, Validator};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::mcp::{Mirror, mirrors};
 use crate::model::{Args, Json, JsonProfile};
 
 /// The members of a definition that a model or its user acts on.
@@ -52,16 +53,30 @@ impl Definition {
     /// *Errors*: a sentence, where it is not strict JSON or has no name.
     pub fn read(bytes: &[u8]) -> Result<(String, Self), String> {
         let json = Json::parse(bytes, JsonProfile::Integers64).map_err(|why| why.to_string())?;
+        Self::of(&json)
+    }
+
+    /// The definition that was read strictly.
+    ///
+    /// *Errors*: a sentence, where it has no name.
+    pub fn of(json: &Json) -> Result<(String, Self), String> {
         let Some(Json::String(name)) = json.member("name") else {
             return Err("has no name".to_owned());
         };
-        let Json::Object(members) = &json else { return Err("is no object".to_owned()) };
+        let Json::Object(members) = json else { return Err("is no object".to_owned()) };
         let pinned = |(name, _): &&(String, Json)| PINNED.contains(&name.as_str());
         let kept = Json::Object(members.iter().filter(pinned).cloned().collect());
         let canonical = kept.canonical();
         let definition = serde_json::from_slice(&canonical).map_err(|why| why.to_string())?;
         let digest = Digest(format!("sha256:{}", hex::encode(Sha256::digest(&canonical))));
         Ok((name.clone(), Self { digest, definition }))
+    }
+
+    /// The arguments that callers repeat in headers; none where the definition says that wrongly.
+    pub(super) fn mirrors(&self) -> Option<Vec<Mirror>> {
+        let Some(schema) = self.definition.get("inputSchema") else { return Some(Vec::new()) };
+        let json = Json::parse(schema.to_string().as_bytes(), JsonProfile::Integers64).ok()?;
+        mirrors(&json).ok()
     }
 
     /// Whether the digest is that of the definition beside it.

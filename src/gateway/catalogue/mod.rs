@@ -12,14 +12,15 @@ mod kinds;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use approved::{Approved, Entry};
 pub use definition::{Definition, Digest};
 
 use crate::config::gateway::{ArgumentKind, Server};
 use crate::guard::Refusal;
-use crate::model::{Args, Code, Reason, Tool};
+use crate::mcp::Mirror;
+use crate::model::{Args, Code, Json, Reason, Tool};
 use crate::vocabulary::grant::ArgPath;
 
 /// The name of whatever of MCP is decided besides tools begins so; no tool's may.
@@ -32,8 +33,14 @@ const SEEN_MAX: usize = 100_000;
 pub struct Catalogue {
     servers: HashMap<String, Tools>,
     approved: Option<Approved>,
-    /// The digest that each server last gave of each tool.
-    seen: Mutex<HashMap<Tool, Digest>>,
+    seen: Mutex<HashMap<Tool, Seen>>,
+}
+
+/// What a server last said of a tool.
+#[derive(Clone)]
+struct Seen {
+    digest: Digest,
+    mirrors: Arc<[Mirror]>,
 }
 
 struct Tools {
@@ -85,8 +92,15 @@ impl Catalogue {
             let told = server.tools.get(tool.name());
             labels.extend(told.iter().flat_map(|told| &told.labels).cloned());
         }
-        labels.extend(self.seen().get(tool).or(self.approved_digest(tool)).map(Digest::label));
+        let seen = self.seen();
+        let digest = seen.get(tool).map(|seen| &seen.digest).or(self.approved_digest(tool));
+        labels.extend(digest.map(Digest::label));
         labels
+    }
+
+    /// The arguments of a tool that callers repeat in headers, as far as a list was seen.
+    pub fn mirrors(&self, tool: &Tool) -> Vec<Mirror> {
+        self.seen().get(tool).map(|seen| seen.mirrors.to_vec()).unwrap_or_default()
     }
 
     /// Holds a call to what is known of its tool, before it is decided.
@@ -98,7 +112,7 @@ impl Catalogue {
             let digest = approved.tool(tool).map(|entry| &entry.definition.digest);
             let why = match (digest, self.seen().get(tool)) {
                 (None, _) => Some("nobody has approved this tool's definition"),
-                (Some(digest), Some(seen)) if digest != seen => {
+                (Some(digest), Some(seen)) if *digest != seen.digest => {
                     Some("the tool's definition is not the one that was approved")
                 }
                 _ => None,
@@ -119,10 +133,11 @@ impl Catalogue {
 
     /// Takes note of the definition that a server gives of a tool, and says how it stands. The tool
     /// is `None` where its name cannot be used.
-    pub fn observe(&self, server: &str, definition: &[u8]) -> (Option<Tool>, Standing) {
-        let read = Definition::read(definition).ok();
-        let tool = read.and_then(|(name, read)| Some((Tool::new(server, &name).ok()?, read)));
-        let Some((tool, read)) = tool.filter(|(tool, _)| !is_reserved(tool)) else {
+    pub fn observe(&self, server: &str, definition: &Json) -> (Option<Tool>, Standing) {
+        let read = Definition::of(definition).ok().and_then(|(name, read)| {
+            Some((Tool::new(server, &name).ok()?, read.mirrors()?.into(), read))
+        });
+        let Some((tool, mirrors, read)) = read.filter(|(tool, ..)| !is_reserved(tool)) else {
             return (None, Standing::Unusable);
         };
         let approved = self.approved.as_ref().map(|approved| approved.tool(&tool));
@@ -134,8 +149,9 @@ impl Catalogue {
         };
         let mut seen = self.seen();
         if seen.len() < SEEN_MAX || seen.contains_key(&tool) {
-            let before = seen.insert(tool.clone(), read.digest.clone());
-            if standing != Standing::Good && before.as_ref() != Some(&read.digest) {
+            let before = seen.insert(tool.clone(), Seen { digest: read.digest.clone(), mirrors });
+            let is_news = before.is_none_or(|before| before.digest != read.digest);
+            if standing != Standing::Good && is_news {
                 tracing::warn!(%tool, digest = %read.digest, ?standing, "withheld a tool");
             }
         }
@@ -146,7 +162,7 @@ impl Catalogue {
         Some(&self.approved.as_ref()?.tool(tool)?.definition.digest)
     }
 
-    fn seen(&self) -> MutexGuard<'_, HashMap<Tool, Digest>> {
+    fn seen(&self) -> MutexGuard<'_, HashMap<Tool, Seen>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -229,7 +245,10 @@ mod tests {
         assert_eq!(code(&catalogue, "read", good), "good");
         assert_eq!(code(&catalogue, "write", good), "definition-unapproved");
         assert_eq!(code(&catalogue, "mcp:resources/read", good), "good");
-        let standing = |text: &str| catalogue.observe("files", text.as_bytes()).1;
+        let standing = |text: &str| {
+            let json = Json::parse(text.as_bytes(), JsonProfile::default());
+            json.map_or(Standing::Unusable, |json| catalogue.observe("files", &json).1)
+        };
         assert_eq!(standing(READ), Standing::Good);
         assert_eq!(standing(&READ.replace("\"n\":1", "\"n\":2")), Standing::Good);
         for (from, to) in [
@@ -286,7 +305,8 @@ mod tests {
         let labels =
             |name: &str| catalogue.labels(&tool(name)).into_iter().collect::<Vec<_>>().join(" ");
         assert_eq!((labels("read").as_str(), labels("other").as_str()), ("read sensitive", "read"));
-        catalogue.observe("files", READ.as_bytes());
+        let json = Json::parse(READ.as_bytes(), JsonProfile::default()).unwrap();
+        catalogue.observe("files", &json);
         let (_, definition) = Definition::read(READ.as_bytes()).unwrap();
         assert_eq!(labels("read"), format!("{} read sensitive", definition.digest.label()));
         assert_eq!(catalogue.labels(&Tool::new("else", "read").unwrap()), BTreeSet::new());

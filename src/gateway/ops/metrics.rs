@@ -19,6 +19,9 @@ use crate::record::{Record, Sink, SinkError};
 /// refused calls are not.
 const TOOLS_MAX: usize = 2000;
 
+/// One label and its value.
+type Label = [(&'static str, &'static str); 1];
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Decided {
     tool: String,
@@ -40,9 +43,9 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Registry,
     decisions: Family<Decided, Counter>,
-    stages: Family<[(&'static str, &'static str); 1], Histogram, fn() -> Histogram>,
+    stages: Family<Label, Histogram, fn() -> Histogram>,
     failures: Family<Failed, Counter>,
-    reloads: Family<[(&'static str, &'static str); 1], Counter>,
+    reloads: Family<Label, Counter>,
     in_flight: Gauge,
     tokens: Gauge,
     token_bytes: Gauge,
