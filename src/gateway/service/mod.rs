@@ -3,6 +3,7 @@
 //! What may change while it runs is taken from the file when that changes: servers, tools, policy,
 //! limits, root keys. A file that makes no sense changes nothing. Connections stay.
 
+mod explain;
 mod known;
 mod parts;
 mod reload;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::Router;
 
+pub use self::explain::{Explained, explain};
 use self::parts::Revocations;
 pub(in crate::gateway) use self::routes::Shared;
 use crate::config::gateway::{GatewaySettings, SettingsError};
@@ -80,10 +82,9 @@ impl Gateway {
             catalogue: Arc::clone(&catalogue),
             settings: Arc::clone(&settings),
             flights: flights.clone(),
-            metrics: metrics.clone(),
         };
         let servers = routes::Servers::open(&shared, &routes::Servers::default())?;
-        let router = servers.router(&shared);
+        let router = servers.router();
         let revocations = parts::revocations(&settings.authority, &guard)?;
         let now = ArcSwap::from_pointee(Now { settings, catalogue, servers, router });
         let (path, reloading) = (path.to_owned(), tokio::sync::Mutex::default());

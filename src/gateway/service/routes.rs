@@ -34,7 +34,6 @@ pub(in crate::gateway) struct Shared {
     pub(in crate::gateway) catalogue: Arc<Catalogue>,
     pub(in crate::gateway) settings: Arc<GatewaySettings>,
     pub(in crate::gateway) flights: Flights,
-    pub(in crate::gateway) metrics: Metrics,
 }
 
 /// The servers, with their connections.
@@ -127,7 +126,7 @@ impl Servers {
         Ok(Self { open, mcp: Some(mcp) })
     }
 
-    pub(super) fn router(&self, _shared: &Shared) -> Router {
+    pub(super) fn router(&self) -> Router {
         let mcp = self.mcp.as_ref().map(McpProxy::router);
         mcp.unwrap_or_default()
     }
@@ -153,6 +152,8 @@ fn mcp(
     options.hosts.extend(own.iter().filter_map(authority));
     options.hosts.extend(listen.hosts.iter().cloned());
     options.origins.extend(listen.origins.iter().cloned());
+    options.flights = shared.flights.clone();
+    options.limits = settings.limits;
     options.public_uri.clone_from(&settings.public_uri);
     options.body_bytes_max = listen.body_bytes_max;
     options.body_timeout = Duration::from_secs(listen.body_timeout_secs);
