@@ -6,8 +6,16 @@
 //! `Credential` what it is shown instead of the caller's token.
 
 #[cfg(feature = "proxy")]
+pub mod catalogue;
+#[cfg(feature = "proxy")]
 mod credential;
 mod follow;
+#[cfg(feature = "proxy")]
+mod mcp;
+#[cfg(feature = "proxy")]
+pub mod ops;
+#[cfg(feature = "proxy")]
+pub mod service;
 #[cfg(feature = "proxy")]
 mod upstream;
 
@@ -18,5 +26,7 @@ pub use follow::{
     Mode, Pace, Reporter, RevocationSync, SyncOptions, SyncStatus, Taken, View, Watch,
     health_router,
 };
+#[cfg(feature = "proxy")]
+pub use mcp::{McpOptions, McpProxy, McpServer, McpServerError, ToolFacts, Tools};
 #[cfg(feature = "proxy")]
 pub use upstream::{AddressError, Upstream, UpstreamError, UpstreamOptions};

@@ -142,6 +142,12 @@ impl Admitted {
         digest.finalize().into()
     }
 
+    /// Whether the token still holds, for answers that last.
+    pub fn tenure(&self) -> Tenure {
+        let (shared, tokens) = (Arc::clone(&self.shared), Arc::clone(&self.tokens));
+        Tenure { shared, tokens, known: Arc::clone(&self.known) }
+    }
+
     /// What the token leaves of the tools, for lists of what it could call.
     ///
     /// *Errors*: a refusal, which has been recorded.
@@ -301,6 +307,32 @@ impl Listing {
             http: None,
         };
         self.outline.permits(self.known.authentic(), &request)
+    }
+}
+
+/// A caller's token, while an answer to it lasts.
+#[derive(Clone)]
+pub struct Tenure {
+    shared: Arc<Shared>,
+    tokens: Arc<TokenCache>,
+    known: Arc<Known>,
+}
+
+impl Tenure {
+    /// Whether the token has neither ended nor been revoked, and is still judged by the same roots
+    /// and policy.
+    pub fn holds(&self) -> bool {
+        let (shared, authentic) = (&self.shared, self.known.authentic());
+        let now = shared.now();
+        Arc::ptr_eq(&shared.tokens.load(), &self.tokens)
+            && authentic.expires().is_none_or(|at| now.secs() < at.secs())
+            && shared.unrevoked(authentic, shared.freshness.loosest(), now).is_ok()
+    }
+}
+
+impl fmt::Debug for Tenure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tenure").finish_non_exhaustive()
     }
 }
 

@@ -248,6 +248,8 @@ fn title(code: Code) -> &'static str {
         Code::PolicyDenied => "The gateway's policy refuses the call",
         Code::ApprovalRequired => "The call needs approval",
         Code::BudgetExhausted => "The task's budget is spent",
+        Code::TooManyCalls => "Too many calls are in flight",
+        Code::DefinitionUnapproved => "The tool's definition is not one that was approved",
         Code::EvaluationError => "The call could not be evaluated",
         Code::RequestMalformed => "The request cannot be judged",
         Code::RecordUnavailable => "The decision could not be recorded",
