@@ -9,6 +9,8 @@
 pub mod catalogue;
 #[cfg(feature = "proxy")]
 mod credential;
+#[cfg(feature = "proxy")]
+pub mod discover;
 mod follow;
 #[cfg(feature = "proxy")]
 mod mcp;

@@ -1,5 +1,7 @@
 //! `hardtack gateway`: run a gateway, or look at what one would do.
 
+mod approve;
+mod discover;
 mod explain;
 
 use std::path::PathBuf;
@@ -16,6 +18,8 @@ use crate::gateway::service::Gateway;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE, args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The settings, in TOML.
     #[arg(default_value = "gateway.toml")]
     file: PathBuf,
@@ -28,6 +32,14 @@ pub(super) struct Args {
     /// Decide one request from stdin as this gateway would, and say why; start nothing.
     #[arg(long)]
     explain: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Ask the servers for their tools, and write a draft of what settings could say of them.
+    Discover(discover::Args),
+    /// Compare the servers' definitions of tools with those that were approved, and approve them.
+    Approve(approve::Args),
 }
 
 const EXAMPLE: &str = "\
@@ -52,6 +64,11 @@ take new settings; SIGTERM or ctrl-c ends it, after the calls under way.";
 
 impl Args {
     pub(super) fn run(self, out: &mut Output) -> anyhow::Result<Exit> {
+        match self.command {
+            Some(Command::Discover(args)) => return args.run(out),
+            Some(Command::Approve(args)) => return args.run(out),
+            None => {}
+        }
         if self.schema {
             let schema = serde_json::to_string_pretty(&GatewaySettings::schema())?;
             out.raw(&format!("{schema}\n"))?;
@@ -59,7 +76,7 @@ impl Args {
         }
         if self.check {
             let settings = Gateway::check(&self.file)?;
-            out.say(&summary(&settings));
+            summary(&settings).into_iter().try_for_each(|line| out.line(line))?;
             return Ok(Exit::Done);
         }
         if self.explain {
@@ -111,7 +128,7 @@ async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// What the settings mean, one line each; no secret, and not where one is found by a command.
-fn summary(settings: &GatewaySettings) -> String {
+fn summary(settings: &GatewaySettings) -> Vec<String> {
     let mut lines = vec![
         format!("gateway `{}` on {}", settings.gateway, settings.listen.address),
         format!("trusts {} root key(s)", settings.authority.roots.len()),
@@ -139,5 +156,5 @@ fn summary(settings: &GatewaySettings) -> String {
         lines.push(format!("server `{}`: {:?} at {place}{credential}", server.name, server.kind));
     }
     lines.push("the settings can be used".to_owned());
-    lines.join("\n")
+    lines
 }
