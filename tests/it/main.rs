@@ -67,6 +67,8 @@ mod guard;
 mod holders;
 mod laws;
 mod limits;
+#[cfg(feature = "proxy")]
+mod mcp;
 mod outline;
 #[cfg(feature = "cli")]
 mod policy;
