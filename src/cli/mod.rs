@@ -11,6 +11,7 @@ mod completions;
 mod delegate;
 pub mod demo;
 mod duration;
+mod gateway;
 mod holder;
 mod init;
 mod input;
@@ -81,6 +82,8 @@ enum Command {
     Init(init::Args),
     /// Run an authority.
     Serve(serve::Args),
+    /// Run a gateway: a proxy in front of tools that decides every call.
+    Gateway(gateway::Args),
     /// Ask an authority for tasks, and end them.
     #[command(subcommand)]
     Task(task::Command),
@@ -127,6 +130,7 @@ impl Command {
             Self::Verify(args) => args.run(out),
             Self::Init(args) => args.run(out),
             Self::Serve(args) => args.run(out),
+            Self::Gateway(args) => args.run(out),
             Self::Task(command) => command.run(out),
             Self::Revoke(args) => args.run(out),
             Self::Relay(args) => args.run(out),

@@ -6,10 +6,16 @@
 //! `Credential` what it is shown instead of the caller's token.
 
 #[cfg(feature = "proxy")]
+pub mod catalogue;
+#[cfg(feature = "proxy")]
 mod credential;
 mod follow;
 #[cfg(feature = "proxy")]
 mod mcp;
+#[cfg(feature = "proxy")]
+pub mod ops;
+#[cfg(feature = "proxy")]
+pub mod service;
 #[cfg(feature = "proxy")]
 mod upstream;
 

@@ -50,6 +50,16 @@ impl Guard {
         self.shared.freshness.readiness(&**view, now)
     }
 
+    /// How many tokens are remembered, and roughly how many bytes they take.
+    pub fn known_tokens(&self) -> (u64, u64) {
+        self.shared.tokens.load().size()
+    }
+
+    /// The gateway's identifier, which tokens name as their audience.
+    pub fn gateway(&self) -> &str {
+        &self.shared.gateway
+    }
+
     /// Every call from now on is held to these root keys.
     pub fn trust(&self, roots: TrustedRoots) {
         self.shared.hold_to(|trust| Trust { roots: roots.clone(), policy: trust.policy.clone() });

@@ -87,6 +87,11 @@ impl Refusal {
         status.unwrap_or(StatusCode::FORBIDDEN)
     }
 
+    /// Why, for the record: more than the caller is told.
+    pub fn reasons(&self) -> &[Reason] {
+        &self.reasons
+    }
+
     /// The same refusal with another status.
     pub fn with_status(self, status: StatusCode) -> Self {
         Self { status: Some(status), ..self }
@@ -248,6 +253,8 @@ fn title(code: Code) -> &'static str {
         Code::PolicyDenied => "The gateway's policy refuses the call",
         Code::ApprovalRequired => "The call needs approval",
         Code::BudgetExhausted => "The task's budget is spent",
+        Code::TooManyCalls => "Too many calls are in flight",
+        Code::DefinitionUnapproved => "The tool's definition is not one that was approved",
         Code::EvaluationError => "The call could not be evaluated",
         Code::RequestMalformed => "The request cannot be judged",
         Code::RecordUnavailable => "The decision could not be recorded",

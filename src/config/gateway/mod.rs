@@ -7,6 +7,8 @@ mod listen;
 mod records;
 mod secret;
 mod server;
+#[cfg(test)]
+mod tests;
 mod trust;
 
 pub use credential::{ClientAuth, ClientCredentials, CredentialConfig, CredentialKind, Exchange};

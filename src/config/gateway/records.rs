@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Where decisions are recorded, and what of them.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Records {
     /// The file; without one, standard output.
@@ -28,10 +28,4 @@ pub enum RecordSync {
     EverySecond,
     /// When the system likes.
     Never,
-}
-
-impl Default for Records {
-    fn default() -> Self {
-        Self { file: None, sync: RecordSync::default(), arguments: false, redact: Vec::new() }
-    }
 }

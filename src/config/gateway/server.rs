@@ -115,7 +115,8 @@ pub struct ToolSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ArgumentKind {
-    /// A path without `..`, `~`, escapes, control characters or backslashes.
+    /// A path in its one canonical form: no `.` or `..`, no doubled or last slash, no `~`, no
+    /// escapes, look-alikes, backslashes or control characters.
     Path,
     /// A path on this machine that goes through no symbolic link.
     LocalPath,

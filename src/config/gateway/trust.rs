@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -9,7 +10,7 @@ use crate::keys::VerifyingKey;
 ///
 /// *Shape*: either `sources`, followed while the gateway runs, or `bundle`, a file that
 /// `hardtack revocations fetch` wrote, for where there is no network.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Authority {
     /// Addresses of the authority, or of relays of its log, the first one first.
@@ -23,9 +24,25 @@ pub struct Authority {
     pub saved: Option<PathBuf>,
     /// A file of revocations, instead of sources; read again when it changes.
     pub bundle: Option<PathBuf>,
+    /// How old the bundle may be, for any tool.
+    pub bundle_age_secs: u64,
     /// How old the view may be for tools with a label, in milliseconds, besides `destructive` 2000,
     /// `write` 10000 and `read` 60000.
-    pub age_millis_max: std::collections::BTreeMap<String, u64>,
+    pub age_millis_max: BTreeMap<String, u64>,
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self {
+            sources: Vec::new(),
+            roots: Vec::new(),
+            issuer: None,
+            saved: None,
+            bundle: None,
+            bundle_age_secs: 24 * 60 * 60,
+            age_millis_max: BTreeMap::new(),
+        }
+    }
 }
 
 impl Authority {

@@ -44,7 +44,7 @@ pub(super) struct Served {
     pub(super) profile: JsonProfile,
     pub(super) denials: Denials,
     pub(super) roots: Vec<String>,
-    pub(super) sessions: Sessions,
+    pub(super) sessions: Arc<Sessions>,
     pub(super) options: Arc<McpOptions>,
 }
 
@@ -62,11 +62,35 @@ impl McpProxy {
         options: McpOptions,
         servers: impl IntoIterator<Item = McpServer>,
     ) -> Result<Self, McpServerError> {
+        Self::build(options, servers, &BTreeMap::new())
+    }
+
+    /// The endpoints of these servers, with the sessions that this proxy has with those of the same
+    /// name and connections.
+    ///
+    /// *Errors*: [`McpServerError`].
+    pub fn after(
+        &self,
+        options: McpOptions,
+        servers: impl IntoIterator<Item = McpServer>,
+    ) -> Result<Self, McpServerError> {
+        Self::build(options, servers, &self.shared.servers)
+    }
+
+    fn build(
+        options: McpOptions,
+        servers: impl IntoIterator<Item = McpServer>,
+        before: &BTreeMap<String, Arc<Served>>,
+    ) -> Result<Self, McpServerError> {
         let (door, options) = (Door::new(&options), Arc::new(options));
         let mut all = BTreeMap::new();
         for server in servers {
             let name = server.name.clone();
-            let served = Arc::new(Served::new(server, Arc::clone(&options)));
+            let mut served = Served::new(server, Arc::clone(&options));
+            if let Some(before) = before.get(&name).filter(|before| before.is_like(&served)) {
+                served.sessions = Arc::clone(&before.sessions);
+            }
+            let served = Arc::new(served);
             if all.insert(name.clone(), served).is_some() {
                 return Err(McpServerError::Twice(name));
             }
@@ -86,7 +110,7 @@ impl McpProxy {
 impl Served {
     fn new(server: McpServer, options: Arc<McpOptions>) -> Self {
         let clock = Arc::clone(&options.clock);
-        let sessions = Sessions::new(server.sessions_max, options.session_idle, clock);
+        let sessions = Arc::new(Sessions::new(server.sessions_max, options.session_idle, clock));
         Self {
             name: server.name,
             upstream: server.upstream,
@@ -97,6 +121,11 @@ impl Served {
             sessions,
             options,
         }
+    }
+
+    /// Whether the sessions of one are those of the other.
+    fn is_like(&self, other: &Self) -> bool {
+        self.upstream.is_same(&other.upstream)
     }
 }
 

@@ -75,6 +75,11 @@ impl Upstream {
         Self { options: kept, ..self }
     }
 
+    /// Whether both share their connections.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.turns, &other.turns)
+    }
+
     /// The path and query of the address itself, as a request's URI.
     pub fn target(&self) -> &PathAndQuery {
         self.wire.address().target()
