@@ -67,6 +67,8 @@ mod guard;
 mod holders;
 mod laws;
 mod limits;
+#[cfg(feature = "proxy")]
+mod mcp;
 #[cfg(feature = "cli")]
 mod logged;
 mod outline;
