@@ -20,9 +20,11 @@ mod passing;
 mod post;
 mod service;
 mod session;
+mod stdio;
 mod stop;
 mod tools;
 
-pub use options::{McpOptions, McpServer, McpServerError};
+pub use options::{McpOptions, McpServer, McpServerError, McpUpstream};
 pub use service::McpProxy;
+pub use stdio::{StdioOptions, StdioServer};
 pub use tools::{ToolFacts, Tools};

@@ -21,7 +21,9 @@ use crate::config::gateway::{GatewaySettings, Server, ServerKind, ToolSettings};
 use crate::gateway::catalogue::Catalogue;
 use crate::gateway::credential::Credential;
 use crate::gateway::follow::METRICS_TYPE;
-use crate::gateway::mcp::{McpOptions, McpProxy, McpServer};
+use crate::gateway::mcp::{
+    McpOptions, McpProxy, McpServer, McpUpstream, StdioOptions, StdioServer,
+};
 use crate::gateway::ops::{Flights, Metrics};
 use crate::gateway::upstream::{Upstream, UpstreamOptions};
 use crate::guard::Guard;
@@ -47,7 +49,7 @@ pub(super) struct Servers {
 #[derive(Clone)]
 struct Open {
     settings: Server,
-    upstream: Option<Upstream>,
+    upstream: Option<McpUpstream>,
     credentials: Credentials,
 }
 
@@ -91,6 +93,18 @@ fn options(server: &Server) -> UpstreamOptions {
     }
 }
 
+fn stdio_options(server: &Server) -> StdioOptions {
+    StdioOptions {
+        env: server.env.clone(),
+        cwd: server.cwd.clone(),
+        roots: server.roots.clone(),
+        answer_timeout: Duration::from_secs(server.answer_timeout_secs),
+        idle: Duration::from_secs(server.idle_timeout_secs),
+        children_max: server.sessions_max,
+        ..StdioOptions::new(server.command.clone())
+    }
+}
+
 impl Open {
     fn new(server: &Server) -> Result<Self, OpenError> {
         let name = &server.name;
@@ -98,7 +112,10 @@ impl Open {
         let upstream = match &server.url {
             Some(url) => {
                 let opened = Upstream::new(name, url, options(server));
-                Some(opened.map_err(|why| failed(why.to_string()))?)
+                Some(McpUpstream::Http(Box::new(opened.map_err(|why| failed(why.to_string()))?)))
+            }
+            None if server.kind == ServerKind::McpStdio => {
+                Some(McpUpstream::Stdio(StdioServer::new(name, stdio_options(server))))
             }
             None => None,
         };
@@ -176,7 +193,7 @@ fn mcp_server(open: &Open) -> Option<McpServer> {
         true => JsonProfile::Integers64,
         false => JsonProfile::Interoperable,
     };
-    (settings.kind == ServerKind::McpHttp).then_some(())?;
+    matches!(settings.kind, ServerKind::McpHttp | ServerKind::McpStdio).then_some(())?;
     Some(McpServer {
         name: settings.name.clone(),
         upstream: open.upstream.clone()?,
