@@ -22,6 +22,9 @@ pub mod service;
 mod upstream;
 
 #[cfg(feature = "proxy")]
+pub mod wrap;
+
+#[cfg(feature = "proxy")]
 pub use credential::{Credential, CredentialError, TokenError};
 pub use follow::{
     Authority, BundleError, Discovery, Event, EventReader, EventTooLong, FetchError, METRICS_TYPE,

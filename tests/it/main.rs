@@ -67,10 +67,10 @@ mod guard;
 mod holders;
 mod laws;
 mod limits;
-#[cfg(feature = "proxy")]
-mod mcp;
 #[cfg(feature = "cli")]
 mod logged;
+#[cfg(feature = "proxy")]
+mod mcp;
 mod outline;
 #[cfg(feature = "cli")]
 mod policy;

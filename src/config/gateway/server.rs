@@ -178,6 +178,30 @@ fn sessions() -> usize {
 }
 
 impl Server {
+    /// A child process with this command, and nothing else said of it.
+    pub fn stdio(name: &str, command: Vec<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind: ServerKind::McpStdio,
+            url: None,
+            command,
+            env: BTreeMap::new(),
+            cwd: None,
+            roots: Vec::new(),
+            credential: None,
+            labels: BTreeSet::new(),
+            tools: BTreeMap::new(),
+            routes: Vec::new(),
+            denials: Denials::default(),
+            integers64: false,
+            connect_timeout_secs: connect_secs(),
+            answer_timeout_secs: answer_secs(),
+            idle_timeout_secs: idle_secs(),
+            calls_max: calls(),
+            sessions_max: sessions(),
+        }
+    }
+
     pub(super) fn validate(&self) -> Result<(), String> {
         let name = &self.name;
         if !is_server_name(name) {
