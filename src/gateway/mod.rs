@@ -11,6 +11,8 @@ pub mod catalogue;
 mod credential;
 mod follow;
 #[cfg(feature = "proxy")]
+mod http;
+#[cfg(feature = "proxy")]
 mod mcp;
 #[cfg(feature = "proxy")]
 pub mod ops;
@@ -19,6 +21,8 @@ pub mod service;
 #[cfg(feature = "proxy")]
 mod upstream;
 
+#[cfg(feature = "proxy")]
+pub use self::http::{HttpOptions, HttpProxy, HttpServer, HttpServerError};
 #[cfg(feature = "proxy")]
 pub use credential::{Credential, CredentialError, TokenError};
 pub use follow::{
