@@ -13,6 +13,8 @@ mod credential;
 pub mod discover;
 mod follow;
 #[cfg(feature = "proxy")]
+mod http;
+#[cfg(feature = "proxy")]
 mod mcp;
 #[cfg(feature = "proxy")]
 pub mod ops;
@@ -24,6 +26,8 @@ mod upstream;
 #[cfg(feature = "proxy")]
 pub mod wrap;
 
+#[cfg(feature = "proxy")]
+pub use self::http::{HttpOptions, HttpProxy, HttpServer, HttpServerError};
 #[cfg(feature = "proxy")]
 pub use credential::{Credential, CredentialError, TokenError};
 pub use follow::{
