@@ -11,6 +11,8 @@ pub mod catalogue;
 mod credential;
 #[cfg(feature = "proxy")]
 pub mod discover;
+#[cfg(feature = "proxy")]
+pub mod doors;
 mod follow;
 #[cfg(feature = "proxy")]
 mod http;

@@ -43,6 +43,8 @@ pub(super) struct Servers {
     open: BTreeMap<String, Open>,
     mcp: Option<McpProxy>,
     http: Option<HttpProxy>,
+    /// What other proxies ask about.
+    external: Option<HttpProxy>,
 }
 
 /// One server: its connections outlive new settings that say the same of it.
@@ -129,8 +131,14 @@ impl Servers {
         let tools = KnownTools { catalogue: Arc::clone(&shared.catalogue), credentials };
         let tools: Arc<dyn Tools> = Arc::new(tools);
         let mcp = mcp(shared, &open, Arc::clone(&tools), before.mcp.as_ref())?;
-        let http = http(shared, &open, tools)?;
-        Ok(Self { open, mcp: Some(mcp), http: Some(http) })
+        let external = http(shared, &open, Arc::clone(&tools), ServerKind::External)?;
+        let http = http(shared, &open, tools, ServerKind::Http)?;
+        Ok(Self { open, mcp: Some(mcp), http: Some(http), external: Some(external) })
+    }
+
+    /// What other proxies ask about.
+    pub(super) fn external(&self) -> Option<&HttpProxy> {
+        self.external.as_ref()
     }
 
     pub(super) fn router(&self) -> Router {
@@ -174,20 +182,19 @@ fn http(
     shared: &Shared,
     open: &BTreeMap<String, Open>,
     tools: Arc<dyn Tools>,
+    kind: ServerKind,
 ) -> Result<HttpProxy, OpenError> {
     let settings = &shared.settings;
     let mut options = HttpOptions::new(&settings.gateway, shared.guard.clone(), tools);
     options.public_uri.clone_from(&settings.public_uri);
     options.flights = shared.flights.clone();
     options.limits = settings.limits;
-    let servers = open.values().filter(|open| open.settings.kind == ServerKind::Http);
-    let servers = servers.filter_map(|open| {
-        Some(HttpServer {
-            name: open.settings.name.clone(),
-            upstream: open.upstream.clone()?,
-            profile: profile(&open.settings),
-            routes: open.settings.routes.clone(),
-        })
+    let servers = open.values().filter(|open| open.settings.kind == kind);
+    let servers = servers.map(|open| HttpServer {
+        name: open.settings.name.clone(),
+        upstream: open.upstream.clone(),
+        profile: profile(&open.settings),
+        routes: open.settings.routes.clone(),
     });
     HttpProxy::new(options, servers).map_err(|why| OpenError::Settings(why.to_string()))
 }
