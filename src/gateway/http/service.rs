@@ -18,7 +18,7 @@ use super::tenured::Tenured;
 use crate::config::gateway::{BodyKind, Limits, Route as RouteSettings};
 use crate::gateway::credential::Credential;
 use crate::gateway::mcp::{ToolFacts, Tools};
-use crate::gateway::ops::{Flight, Flights};
+use crate::gateway::ops::{Flight, Flights, trace_id};
 use crate::gateway::upstream::{Tunnel, Upstream, UpstreamError};
 use crate::guard::{Admitted, Allowed, Challenge, Circumstances, Guard, Refusal, Tenure, ToolCall};
 use crate::model::{JsonProfile, TargetUri};
@@ -26,9 +26,6 @@ use crate::present::Credentials;
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-
-/// Longest trace that is recorded, in characters.
-const TRACE_CHARS_MAX: usize = 128;
 
 /// Longest opaque body where nothing else is said, in bytes.
 const UPLOAD_BYTES_MAX: u64 = 1024 * 1024 * 1024;
@@ -210,7 +207,7 @@ impl Shared {
         let circumstances = Circumstances {
             labels,
             credential: credential.as_ref().map(|credential| credential.name().to_owned()),
-            trace: trace.map(|trace| trace.chars().take(TRACE_CHARS_MAX).collect()),
+            trace: trace.and_then(trace_id),
         };
         let begun = self.options.flights.begin(admitted.owner(), &self.options.limits);
         let begun = begun.and_then(|flight| {
