@@ -17,6 +17,7 @@ mod init;
 mod input;
 mod inspect;
 mod key;
+mod mcp;
 mod mint;
 mod output;
 mod policy;
@@ -84,6 +85,9 @@ enum Command {
     Serve(serve::Args),
     /// Run a gateway: a proxy in front of tools that decides every call.
     Gateway(gateway::Args),
+    /// Wrap a server that an agent starts itself.
+    #[command(subcommand)]
+    Mcp(mcp::Command),
     /// Ask an authority for tasks, and end them.
     #[command(subcommand)]
     Task(task::Command),
@@ -131,6 +135,7 @@ impl Command {
             Self::Init(args) => args.run(out),
             Self::Serve(args) => args.run(out),
             Self::Gateway(args) => args.run(out),
+            Self::Mcp(command) => command.run(out),
             Self::Task(command) => command.run(out),
             Self::Revoke(args) => args.run(out),
             Self::Relay(args) => args.run(out),

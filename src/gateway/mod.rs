@@ -11,7 +11,11 @@ pub mod catalogue;
 mod credential;
 #[cfg(feature = "proxy")]
 pub mod discover;
+#[cfg(feature = "proxy")]
+pub mod doors;
 mod follow;
+#[cfg(feature = "proxy")]
+mod http;
 #[cfg(feature = "proxy")]
 mod mcp;
 #[cfg(feature = "proxy")]
@@ -21,6 +25,11 @@ pub mod service;
 #[cfg(feature = "proxy")]
 mod upstream;
 
+#[cfg(feature = "proxy")]
+pub mod wrap;
+
+#[cfg(feature = "proxy")]
+pub use self::http::{HttpOptions, HttpProxy, HttpServer, HttpServerError};
 #[cfg(feature = "proxy")]
 pub use credential::{Credential, CredentialError, TokenError};
 pub use follow::{

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -42,6 +43,9 @@ pub struct GatewaySettings {
     /// How proofs of holders are asked for.
     #[serde(default)]
     pub proofs: Proofs,
+    /// Where other proxies ask about requests.
+    #[serde(default)]
+    pub doors: Doors,
     /// What all callers together may take.
     #[serde(default)]
     pub limits: Limits,
@@ -67,6 +71,17 @@ pub struct PolicyFiles {
 pub struct Proofs {
     /// Ask every proof for a nonce of the gateway's.
     pub nonces: bool,
+}
+
+/// Where other proxies ask about requests before they send them up. Whoever reaches these addresses is
+/// believed to be such a proxy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Doors {
+    /// For nginx (`/auth-request`), Traefik (`/forward-auth`) and Envoy over HTTP (`/ext-authz`).
+    pub http: Option<SocketAddr>,
+    /// For Envoy over gRPC.
+    pub grpc: Option<SocketAddr>,
 }
 
 /// What all callers together may take.
@@ -133,6 +148,13 @@ impl GatewaySettings {
             toml::from_str(text).map_err(|error| crate::config::sentence(text, &error))?;
         settings.validate()?;
         Ok(settings)
+    }
+
+    /// The same settings, where they make sense.
+    ///
+    /// *Errors*: a sentence that names the field.
+    pub fn checked(self) -> Result<Self, String> {
+        self.validate().map(|()| self)
     }
 
     fn validate(&self) -> Result<(), String> {

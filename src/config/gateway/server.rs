@@ -76,6 +76,8 @@ pub enum ServerKind {
     McpStdio,
     /// Plain HTTP.
     Http,
+    /// Plain HTTP that another proxy sends up, after it has asked the gateway: see `doors`.
+    External,
 }
 
 /// A variable of a child's environment.
@@ -178,6 +180,30 @@ fn sessions() -> usize {
 }
 
 impl Server {
+    /// A child process with this command, and nothing else said of it.
+    pub fn stdio(name: &str, command: Vec<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind: ServerKind::McpStdio,
+            url: None,
+            command,
+            env: BTreeMap::new(),
+            cwd: None,
+            roots: Vec::new(),
+            credential: None,
+            labels: BTreeSet::new(),
+            tools: BTreeMap::new(),
+            routes: Vec::new(),
+            denials: Denials::default(),
+            integers64: false,
+            connect_timeout_secs: connect_secs(),
+            answer_timeout_secs: answer_secs(),
+            idle_timeout_secs: idle_secs(),
+            calls_max: calls(),
+            sessions_max: sessions(),
+        }
+    }
+
     pub(super) fn validate(&self) -> Result<(), String> {
         let name = &self.name;
         if !is_server_name(name) {
@@ -211,6 +237,15 @@ impl Server {
             (true, Some(_)) => return Err("is `mcp-stdio` and has a `url`".to_owned()),
             (true, None) if self.credential.is_some() => {
                 return Err("is `mcp-stdio`: give its credential in `env`".to_owned());
+            }
+            (false, Some(_)) if self.kind == ServerKind::External => {
+                return Err("is `external`: another proxy knows its `url`".to_owned());
+            }
+            (false, None) if self.kind == ServerKind::External => {
+                let has_credential = self.tools.values().any(|tool| tool.credential.is_some());
+                if self.credential.is_some() || has_credential || of_child {
+                    return Err("is `external`: another proxy gives its credential".to_owned());
+                }
             }
             (false, None) => return Err("names no `url`".to_owned()),
             (false, Some(_)) if of_child => {

@@ -28,3 +28,8 @@ pub use options::{McpOptions, McpServer, McpServerError, McpUpstream};
 pub use service::McpProxy;
 pub use stdio::{StdioOptions, StdioServer};
 pub use tools::{ToolFacts, Tools};
+
+/// Marks a request that was made within this process, of a message that came without headers: there
+/// are none to hold it against. No request from a connection has it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::gateway) struct InProcess;

@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
+use super::InProcess;
 use super::call::{Call, Changes};
 use super::door;
 use super::http::SESSION;
@@ -40,6 +41,7 @@ impl Served {
         told: &mut Told,
     ) -> Result<Response<Body>, Stop> {
         door::takes_message(&parts.headers)?;
+        let in_process = parts.extensions.get::<InProcess>().is_some();
         // A body is not read for a token in the headers that is of no use.
         let early = match has_credentials(&parts.headers) {
             true => Some(self.admit_by_headers(&parts).await?),
@@ -68,6 +70,7 @@ impl Served {
         let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         let headers = Headers::new(headers);
         let era = match headers.era(&message) {
+            Ok(era) if in_process => Ok(era),
             Ok(era) => headers.agree(&message, era).map(|()| era),
             Err(fault) => Err(fault),
         };
@@ -97,7 +100,7 @@ impl Served {
             Asked::Decided(tool, args) => {
                 let facts = self.options.tools.facts(&tool);
                 let mirrored = headers.agree_with_arguments(&message, &facts.mirrors, era);
-                if let Err(fault) = mirrored {
+                if let (Err(fault), false) = (mirrored, in_process) {
                     return Err(against(&admitted, Fault::from(&fault)).await);
                 }
                 let (credential, flight) =

@@ -21,8 +21,10 @@ use self::parts::Revocations;
 pub(in crate::gateway) use self::routes::Shared;
 use crate::config::gateway::{GatewaySettings, SettingsError};
 use crate::gateway::catalogue::Catalogue;
+use crate::gateway::http::HttpProxy;
 use crate::gateway::ops::{Flights, Metrics};
 use crate::guard::Guard;
+use crate::record::Sink;
 
 /// A gateway under way.
 #[derive(Clone)]
@@ -73,9 +75,25 @@ impl Gateway {
     ///
     /// *Shape*: must be called within a tokio runtime. *Errors*: [`OpenError`].
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
-        let settings = Arc::new(GatewaySettings::read(path)?);
+        let settings = GatewaySettings::read(path)?;
+        let sink = parts::sink(&settings.records)?;
+        Self::of(settings, sink, path, false)
+    }
+
+    /// Opens a gateway with these settings, whose records go to this sink; `path` is the file that
+    /// [`Gateway::reload`] would read. Where its address is new, no proof can have been shown there
+    /// before.
+    ///
+    /// *Shape*: must be called within a tokio runtime. *Errors*: [`OpenError`].
+    pub fn of(
+        settings: GatewaySettings,
+        sink: Arc<dyn Sink>,
+        path: &Path,
+        is_new_address: bool,
+    ) -> Result<Self, OpenError> {
+        let settings = Arc::new(settings);
         let (metrics, flights) = (Metrics::default(), Flights::default());
-        let guard = parts::guard(&settings, &metrics)?;
+        let guard = parts::guard(&settings, sink, &metrics, is_new_address)?;
         let catalogue = Arc::new(parts::catalogue(&settings)?);
         let shared = Shared {
             guard: guard.clone(),
@@ -122,6 +140,11 @@ impl Gateway {
             let router = gateway.0.now.load().router.clone();
             routes::serve(router, gateway.0.metrics.clone(), request)
         })
+    }
+
+    /// What other proxies ask about.
+    pub(in crate::gateway) fn external(&self) -> Option<HttpProxy> {
+        self.0.now.load().servers.external().cloned()
     }
 
     /// Serves operators: `/healthz`, `/readyz`, `/metrics`.

@@ -21,8 +21,9 @@ use crate::config::gateway::{GatewaySettings, Server, ServerKind, ToolSettings};
 use crate::gateway::catalogue::Catalogue;
 use crate::gateway::credential::Credential;
 use crate::gateway::follow::METRICS_TYPE;
+use crate::gateway::http::{HttpOptions, HttpProxy, HttpServer};
 use crate::gateway::mcp::{
-    McpOptions, McpProxy, McpServer, McpUpstream, StdioOptions, StdioServer,
+    McpOptions, McpProxy, McpServer, McpUpstream, StdioOptions, StdioServer, Tools,
 };
 use crate::gateway::ops::{Flights, Metrics};
 use crate::gateway::upstream::{Upstream, UpstreamOptions};
@@ -43,6 +44,9 @@ pub(in crate::gateway) struct Shared {
 pub(super) struct Servers {
     open: BTreeMap<String, Open>,
     mcp: Option<McpProxy>,
+    http: Option<HttpProxy>,
+    /// What other proxies ask about.
+    external: Option<HttpProxy>,
 }
 
 /// One server: its connections outlive new settings that say the same of it.
@@ -139,29 +143,38 @@ impl Servers {
             let opened = known.map_or_else(|| Open::new(server), Ok)?;
             open.insert(server.name.clone(), opened);
         }
-        let mcp = mcp(shared, &open, before.mcp.as_ref())?;
-        Ok(Self { open, mcp: Some(mcp) })
+        let credentials =
+            open.iter().map(|(name, open)| (name.clone(), open.credentials.clone())).collect();
+        let tools = KnownTools { catalogue: Arc::clone(&shared.catalogue), credentials };
+        let tools: Arc<dyn Tools> = Arc::new(tools);
+        let mcp = mcp(shared, &open, Arc::clone(&tools), before.mcp.as_ref())?;
+        let external = http(shared, &open, Arc::clone(&tools), ServerKind::External)?;
+        let http = http(shared, &open, tools, ServerKind::Http)?;
+        Ok(Self { open, mcp: Some(mcp), http: Some(http), external: Some(external) })
+    }
+
+    /// What other proxies ask about.
+    pub(super) fn external(&self) -> Option<&HttpProxy> {
+        self.external.as_ref()
     }
 
     pub(super) fn router(&self) -> Router {
-        let mcp = self.mcp.as_ref().map(McpProxy::router);
-        mcp.unwrap_or_default()
+        let mcp = self.mcp.as_ref().map(McpProxy::router).unwrap_or_default();
+        let http = self.http.as_ref().map(HttpProxy::router).unwrap_or_default();
+        mcp.fallback_service(http)
     }
 }
 
 fn mcp(
     shared: &Shared,
     open: &BTreeMap<String, Open>,
+    tools: Arc<dyn Tools>,
     before: Option<&McpProxy>,
 ) -> Result<McpProxy, OpenError> {
     let settings = &shared.settings;
-    let credentials =
-        open.iter().map(|(name, open)| (name.clone(), open.credentials.clone())).collect();
-    let tools = KnownTools { catalogue: Arc::clone(&shared.catalogue), credentials };
     let listen = &settings.listen;
     let clock = Arc::new(SystemClock);
-    let mut options =
-        McpOptions::new(&settings.gateway, shared.guard.clone(), Arc::new(tools), clock);
+    let mut options = McpOptions::new(&settings.gateway, shared.guard.clone(), tools, clock);
     if !listen.address.ip().is_loopback() {
         options.hosts.clear();
     }
@@ -182,6 +195,37 @@ fn mcp(
     proxy.map_err(|why| OpenError::Settings(why.to_string()))
 }
 
+fn http(
+    shared: &Shared,
+    open: &BTreeMap<String, Open>,
+    tools: Arc<dyn Tools>,
+    kind: ServerKind,
+) -> Result<HttpProxy, OpenError> {
+    let settings = &shared.settings;
+    let mut options = HttpOptions::new(&settings.gateway, shared.guard.clone(), tools);
+    options.public_uri.clone_from(&settings.public_uri);
+    options.flights = shared.flights.clone();
+    options.limits = settings.limits;
+    let servers = open.values().filter(|open| open.settings.kind == kind);
+    let servers = servers.map(|open| HttpServer {
+        name: open.settings.name.clone(),
+        upstream: match &open.upstream {
+            Some(McpUpstream::Http(upstream)) => Some((**upstream).clone()),
+            Some(McpUpstream::Stdio(_)) | None => None,
+        },
+        profile: profile(&open.settings),
+        routes: open.settings.routes.clone(),
+    });
+    HttpProxy::new(options, servers).map_err(|why| OpenError::Settings(why.to_string()))
+}
+
+fn profile(settings: &Server) -> JsonProfile {
+    match settings.integers64 {
+        true => JsonProfile::Integers64,
+        false => JsonProfile::Interoperable,
+    }
+}
+
 fn authority(url: &url::Url) -> Option<String> {
     let host = url.host_str()?;
     Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
@@ -189,16 +233,12 @@ fn authority(url: &url::Url) -> Option<String> {
 
 fn mcp_server(open: &Open) -> Option<McpServer> {
     let settings = &open.settings;
-    let profile = match settings.integers64 {
-        true => JsonProfile::Integers64,
-        false => JsonProfile::Interoperable,
-    };
     matches!(settings.kind, ServerKind::McpHttp | ServerKind::McpStdio).then_some(())?;
     Some(McpServer {
         name: settings.name.clone(),
         upstream: open.upstream.clone()?,
         credential: open.credentials.server.clone(),
-        profile,
+        profile: profile(settings),
         denials: settings.denials,
         roots: settings.roots.clone(),
         sessions_max: settings.sessions_max,
