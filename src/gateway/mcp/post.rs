@@ -21,8 +21,7 @@ use crate::gateway::credential::Credential;
 use crate::gateway::ops::Flight;
 use crate::guard::{Admitted, Circumstances, Refusal, ToolCall};
 use crate::mcp::{
-    self, Asked, Era, Fault, Headers, Kind, ListKind, Message, SESSION_END, SESSION_LISTEN, Splice,
-    code,
+    self, Asked, Era, Fault, Headers, Kind, ListKind, Message, SESSION_END, SESSION_LISTEN, code,
 };
 use crate::model::{Args, Code, Reason, Tool};
 use crate::present::Credentials;
@@ -90,12 +89,14 @@ impl Served {
         };
         let owner = admitted.owner();
         let session = self.session(&parts.headers, &message, era, &owner)?;
-        let changes = match self.changes(&message, session.as_deref()) {
-            Ok(Some(changes)) => changes,
-            Ok(None) => return Ok(json(StatusCode::ACCEPTED, Vec::new())),
-            Err(fault) => return Err(against(&admitted, fault).await),
-        };
+        if message.names_roots() {
+            let why = "roots are not the caller's to name";
+            return Err(against(&admitted, Fault::new(code::INVALID_PARAMS, why)).await);
+        }
         let tenure = admitted.tenure();
+        let mut changes = Changes::default();
+        message.take_credentials(&mut changes.splice);
+        message.take_roots(!self.roots.is_empty(), &mut changes.splice);
         let (narrowing, credential, flight) = match asked {
             Asked::Decided(tool, args) => {
                 let facts = self.options.tools.facts(&tool);
@@ -109,6 +110,13 @@ impl Served {
             }
             Asked::Accepted(tool, args) => {
                 self.accept(&mut admitted, tool, args).await?;
+                if message.method() == Some(ROOTS_CHANGED) {
+                    return Ok(json(StatusCode::ACCEPTED, Vec::new()));
+                }
+                changes.own = match self.answered(&message, session.as_deref()) {
+                    Ok(own) => own,
+                    Err(fault) => return Err(against(&admitted, fault).await),
+                };
                 let list = message.method().and_then(ListKind::of);
                 let narrowing = match list {
                     Some(kind) => Some(self.narrowing(&admitted, Some(kind), era).await?),
@@ -217,35 +225,22 @@ impl Served {
         self.sessions.find(id, owner).ok_or_else(|| Stop::not_found("no such session"))
     }
 
-    /// What is cut out of the message before it goes up, and what goes up instead; `None` where
-    /// nothing does.
-    fn changes(
+    /// What goes up in place of a caller's answer, which must be one to what the server asked in this
+    /// session: roots are the gateway's to name.
+    fn answered(
         &self,
         message: &Message,
         session: Option<&Session>,
-    ) -> Result<Option<Changes>, Fault> {
-        if message.names_roots() {
-            let why = "roots are not the caller's to name";
-            return Err(Fault::new(code::INVALID_PARAMS, why));
-        }
-        if message.method() == Some(ROOTS_CHANGED) {
-            return Ok(None);
-        }
-        if let Kind::Response { id } = message.kind() {
-            let asked = session.and_then(|session| session.questions.answered(id));
-            let Some(method) = asked else {
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        let Kind::Response { id } = message.kind() else { return Ok(None) };
+        match session.and_then(|session| session.questions.answered(id)).as_deref() {
+            Some(ROOTS_LIST) => Ok(Some(roots(message.id_text(), &self.roots))),
+            Some(_) => Ok(None),
+            None => {
                 let why = "the server asked nothing under this `id`";
-                return Err(Fault::new(code::INVALID_REQUEST, why));
-            };
-            if method == ROOTS_LIST {
-                let own = roots(message.id_text(), &self.roots);
-                return Ok(Some(Changes { own: Some(own), ..Changes::default() }));
+                Err(Fault::new(code::INVALID_REQUEST, why))
             }
         }
-        let mut splice = Splice::new();
-        message.take_credentials(&mut splice);
-        message.take_roots(!self.roots.is_empty(), &mut splice);
-        Ok(Some(Changes { splice, own: None }))
     }
 
     /// Decides a call, and gives what it goes up with.

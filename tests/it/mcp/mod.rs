@@ -4,6 +4,7 @@
 mod ambiguous;
 mod faults;
 mod lists;
+mod proofs;
 mod protocol;
 mod sessions;
 mod stdio;

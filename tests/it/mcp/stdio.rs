@@ -391,6 +391,7 @@ async fn children_are_bounded_and_idle_ones_end() {
     assert_eq!(told(stdio.world.post(INITIALIZE)).await.0, 200);
 }
 
+#[cfg(target_os = "linux")]
 /// A grandchild does not outlive its server, whatever it does with its input.
 #[tokio::test]
 async fn the_whole_group_of_a_child_ends() {
