@@ -2,6 +2,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 
+// Stdout is for the lines alone.
+console.debug = console.error;
 const DEADLINE_MS = 20_000;
 
 export const plan = JSON.parse(

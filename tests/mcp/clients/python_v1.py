@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
@@ -13,6 +14,8 @@ from mcp.client.streamable_http import streamable_http_client
 from pydantic import AnyUrl
 
 import common
+
+warnings.simplefilter("ignore")
 
 
 async def sampling(_context, _params):
@@ -96,6 +99,7 @@ def steps_of(session):
 
 async def main():
     place = sys.argv[3:]
+    is_open = False
     try:
         async with AsyncExitStack() as stack:
             if place[0] == "--":
@@ -115,10 +119,13 @@ async def main():
                 )
             )
             opened = await session.initialize()
+            is_open = True
             common.say(what="connect", ok=True, version=opened.protocolVersion, server=opened.serverInfo.name)
             await common.walk(steps_of(session))
     except Exception as error:
-        common.say(what="connect", **common.failure(error))
+        # Once the walk is over, closing what the server closed too is no news.
+        if not is_open:
+            common.say(what="connect", **common.failure(error))
 
 
 anyio.run(main)
