@@ -14,8 +14,12 @@ pub mod env;
 mod error;
 #[cfg(feature = "server")]
 mod files;
+#[cfg(feature = "proxy")]
+pub mod gateway;
 #[cfg(feature = "cli")]
 pub mod keyfile;
+#[cfg(any(feature = "proxy", feature = "server"))]
+mod sentence;
 #[cfg(feature = "server")]
 mod settings;
 
@@ -26,5 +30,7 @@ pub use data_dir::{DataDir, InitOptions, Initialised};
 pub use entropy::Entropy;
 #[cfg(feature = "server")]
 pub use error::ConfigError;
+#[cfg(any(feature = "proxy", feature = "server"))]
+use sentence::sentence;
 #[cfg(feature = "server")]
 pub use settings::Settings;

@@ -2,6 +2,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::sentence;
 use crate::keys::VerifyingKey;
 use crate::mint::is_plain_text;
 use crate::model::{TargetUri, limits};
@@ -159,17 +160,6 @@ fn within(field: &str, value: u64, min: u64, max: u64) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("`{field}` is {value}, and must be from {min} to {max}"))
-}
-
-/// What the TOML reader says, in one line with the line it means.
-fn sentence(text: &str, error: &toml::de::Error) -> String {
-    let message = error.message().replace('\n', " ");
-    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
-        return message;
-    };
-    let number = before.matches('\n').count();
-    let line: String = text.lines().nth(number).unwrap_or_default().chars().take(80).collect();
-    format!("line {}, `{}`: {message}", number + 1, line.trim())
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@
 
 pub mod engine;
 mod explain;
+mod outline;
 mod policy;
 mod program;
 
+pub use outline::Outline;
 pub use policy::{Policy, PolicyError};
 pub use program::{Program, decide};
 

@@ -10,7 +10,7 @@ use super::engine::{
 use super::explain::{self, Call};
 use super::policy::Base;
 use super::{Decision, Policy};
-use crate::model::{Block, Code, Reason, Request, Work, limits};
+use crate::model::{Block, Code, Reason, Request, TooMuchWork, Work, limits};
 use crate::verify::{Authentic, Verified};
 use crate::vocabulary::frame::{self, Frame};
 use crate::vocabulary::names::{self, WordId};
@@ -62,7 +62,7 @@ impl Program {
     }
 
     /// Adds the blocks from `from` on to what the blocks before them gave.
-    fn with<B: Borrow<Block>>(
+    pub(super) fn with<B: Borrow<Block>>(
         base: &Arc<Base>,
         known: &engine::Program,
         needs: &Arc<Needs>,
@@ -94,9 +94,36 @@ impl Program {
         let granted = engine.predicate("granted", 1);
         Ok(Self { base: Arc::clone(base), engine, needs, words, granted })
     }
+
+    /// Evaluates one request within the work that is left; the steps are not yet taken off it.
+    pub(super) fn run(
+        &self,
+        authentic: &Authentic,
+        request: &Request,
+        work: &mut Work,
+    ) -> Result<engine::Evaluation<'_>, Unevaluated> {
+        let mut sink = ToEngine { words: &self.words, request: self.engine.request() };
+        facts_into(request, &authentic.bearing(), &self.needs, work, &mut sink)
+            .map_err(Unevaluated::Facts)?;
+        let steps = (work.left() / limits::STEP_WORK) as u64;
+        sink.request.evaluate(steps).map_err(Unevaluated::Engine)
+    }
+
+    /// Whether what was evaluated allows the call.
+    pub(super) fn allows(&self, evaluation: &engine::Evaluation<'_>) -> bool {
+        evaluation.failed_checks().is_empty()
+            && evaluation.authority_integers_of(self.granted).next().is_some()
+            && by_policy(evaluation).is_none()
+    }
 }
 
-fn refused(error: CompileError) -> Reason {
+/// Why a request could not be evaluated.
+pub(super) enum Unevaluated {
+    Facts(TooMuchWork),
+    Engine(EvaluationError),
+}
+
+pub(super) fn refused(error: CompileError) -> Reason {
     let code = match error.fault {
         CompileFault::MalformedExpression
         | CompileFault::UnboundVariable(_)
@@ -150,22 +177,23 @@ pub fn decide(verified: &Verified<'_>, program: &Program, request: &Request) -> 
 fn evaluate(authentic: &Authentic, program: &Program, request: &Request) -> Decision {
     let bearing = authentic.bearing();
     let mut work = Work::new(limits::DECISION_WORK_MAX);
-    let mut sink = ToEngine { words: &program.words, request: program.engine.request() };
-    if let Err(error) = facts_into(request, &bearing, &program.needs, &mut work, &mut sink) {
-        return Decision::deny(Reason::new(Code::TokenTooComplex, error.to_string()));
-    }
-    match sink.request.evaluate((work.left() / limits::STEP_WORK) as u64) {
+    match program.run(authentic, request, &mut work) {
         Ok(evaluation) => {
             let spent = limits::STEP_WORK * evaluation.steps() as usize;
             let work = Work::new(work.left().saturating_sub(spent));
             let call = Call { blocks: authentic.blocks(), bearing, request, work };
             conclude(call, program.granted, &evaluation)
         }
-        Err(EvaluationError::TooComplex) => Decision::deny(Reason::new(
+        Err(Unevaluated::Facts(error)) => {
+            Decision::deny(Reason::new(Code::TokenTooComplex, error.to_string()))
+        }
+        Err(Unevaluated::Engine(EvaluationError::TooComplex)) => Decision::deny(Reason::new(
             Code::TokenTooComplex,
             "deciding this call takes more steps than a decision may",
         )),
-        Err(error) => Decision::deny(Reason::new(Code::EvaluationError, error.to_string())),
+        Err(Unevaluated::Engine(error)) => {
+            Decision::deny(Reason::new(Code::EvaluationError, error.to_string()))
+        }
     }
 }
 

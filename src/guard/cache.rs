@@ -141,6 +141,11 @@ impl TokenCache {
         &self.trust
     }
 
+    /// How many tokens are remembered, and roughly how many bytes they take.
+    pub fn size(&self) -> (u64, u64) {
+        (self.tokens.entry_count(), self.tokens.weighted_size())
+    }
+
     /// The genuine token with this text.
     ///
     /// *Errors*: a reason of decoding, verifying or compiling the token.

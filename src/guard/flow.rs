@@ -11,25 +11,23 @@ use http::header::{AUTHORIZATION, HeaderName};
 use http::request::Parts;
 use http::{Request as HttpRequest, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use sha2::{Digest, Sha256};
 
+use super::admission::Circumstances;
 use super::allowed::Allowed;
 use super::arguments;
-use super::cache::{Known, TokenCache, Trust};
+use super::cache::{TokenCache, Trust};
 use super::freshness::{Bound, Freshness};
+use super::layer::Guard;
 use super::nonce::Nonces;
-use super::refusal::{self, Refusal};
-use super::replay::{self, Replays};
-use super::tools::{ToolCall, ToolMap};
+use super::refusal::{Challenge, Refusal};
+use super::replay::Replays;
+use super::tools::ToolMap;
 use crate::decide::{Decision, Program};
 use crate::model::Clock;
 use crate::model::{Code, Reason, Request, TargetUri, Timestamp, Tool, ToolPattern};
 use crate::present::Credentials;
 use crate::record::{Record, Redaction, Sink};
 use crate::verify::{Authentic, RevocationView, Verified};
-
-/// Longest method or path that is recorded, in characters.
-const RECORDED_CHARS_MAX: usize = 1024;
 
 /// The header of a holder's proof.
 const DPOP: HeaderName = HeaderName::from_static("dpop");
@@ -59,60 +57,9 @@ pub(super) struct Shared {
     pub(super) decider: Decider,
 }
 
-/// What has been learned of a call so far: what its record can name.
-#[derive(Default)]
-struct Seen {
-    known: Option<Arc<Known>>,
-    request: Option<Request>,
-    waited_micros: u64,
-}
-
-impl Shared {
-    /// Holds every call from now on to another trust: every remembered token is a stranger again.
-    pub(super) fn hold_to(&self, trust: impl Fn(&Trust) -> Trust) {
-        self.tokens.rcu(|tokens| TokenCache::new(trust(tokens.trust()), self.cache_bytes_max));
-    }
-
-    /// Judges one request: gives what to forward, or the refusal, in either case recorded.
-    pub(super) async fn judge<B>(
-        &self,
-        request: HttpRequest<B>,
-    ) -> Result<HttpRequest<Body>, Response<Body>>
-    where
-        B: http_body::Body + Send,
-        B::Data: Buf + Send,
-        B::Error: Into<axum::BoxError>,
-    {
-        let started = self.clock.micros();
-        let (mut parts, body) = request.into_parts();
-        let (mut seen, tokens) = (Seen::default(), self.tokens.load_full());
-        let decided = self.decide(&mut parts, body, &tokens, &mut seen).await;
-        let total = self.clock.micros().saturating_sub(started);
-        let micros = total.saturating_sub(seen.waited_micros);
-        let decision = match &decided {
-            Ok((grant, _)) => Decision::Allow { grant: *grant },
-            Err(refusal) => Decision::Deny { reasons: refusal.reasons.clone() },
-        };
-        let record = self.record(&parts, tokens.trust(), &seen, decision, micros);
-        let refusal = match (self.write(record).await, decided) {
-            (Ok(()), Ok((grant, body))) => match Self::forward(parts, body, seen, grant) {
-                Some(request) => return Ok(request),
-                None => Reason::new(Code::RequestMalformed, "the call was not judged").into(),
-            },
-            (Ok(()), Err(refusal)) => refusal,
-            (Err(reason), _) => reason.into(),
-        };
-        Err(refusal::response(&refusal, &self.gateway))
-    }
-
-    /// The steps before the record: the grant that covers the call, and the bytes that were judged.
-    async fn decide<B>(
-        &self,
-        parts: &mut Parts,
-        body: B,
-        tokens: &TokenCache,
-        seen: &mut Seen,
-    ) -> Result<(usize, Bytes), Refusal>
+impl Guard {
+    /// What is forwarded of one request: who may, and the bytes that were judged.
+    async fn decide<B>(&self, parts: &mut Parts, body: B) -> Result<(Allowed, Bytes), Refusal>
     where
         B: http_body::Body + Send,
         B::Data: Buf + Send,
@@ -123,61 +70,59 @@ impl Shared {
         arguments::strip(&mut parts.headers);
         let authorization = authorization.iter().map(|value| value.as_bytes());
         let proofs = proofs.iter().map(|value| value.as_bytes());
-        let credentials = Credentials::from_headers(authorization, proofs)?;
-        let digest = Sha256::digest(credentials.token()).into();
-        let now = self.now();
-        let known = tokens.find_under(digest, credentials.token(), now)?;
-        seen.known = Some(Arc::clone(&known));
-        let authentic = known.authentic();
-        // A body is not read for a token or a proof that is of no use, whatever the tool.
-        self.unrevoked(authentic, self.freshness.loosest(), now)?;
-        let proof = self.holder_proof(parts, &credentials, digest, authentic, now)?;
-        let waiting = self.clock.micros();
-        let body = self.read(body).await;
-        seen.waited_micros = self.clock.micros().saturating_sub(waiting);
-        let body = body?;
-        let ToolCall { tool, args } = self.tools.call(parts, &body)?;
-        let now = self.now();
-        let labels = self.labels(&tool);
-        let bound = self.freshness.of(&labels);
-        let request = seen.request.insert(Request {
-            labels,
-            tool,
-            args,
-            audience: self.gateway.clone(),
-            time: now,
-            http: Some((parts.method.to_string(), parts.uri.path().to_owned())),
-        });
-        // Asked again: much may have been revoked while the body came in.
-        self.unrevoked(authentic, bound, now)?;
-        let possession = match proof {
-            Some(proof) => {
-                let unspent = proof.for_call(request).map_err(Reason::from)?;
-                let (replays, timeout) = (&*self.replays, self.replays_timeout);
-                Some(replay::spend(replays, timeout, unspent, now).await?)
-            }
-            None => None,
+        let credentials = Credentials::from_headers(authorization, proofs);
+        let admitted = self.admit(credentials, parts).await?;
+        let read = match self.shared.read(body).await {
+            Ok(body) => self.shared.tools.call(parts, &body).map(|call| (call, body)),
+            Err(refusal) => Err(refusal),
         };
-        let view = self.view.load_full();
-        let within = bound.of(&**view);
-        let verified = authentic.admit_with(&within, now, possession.as_ref());
-        let verified = verified.map_err(|reason| bound.named(reason))?;
-        // What was forgotten by the time that it was looked up has ended.
-        request.time = now.max(view.forgets());
-        match (self.decider)(&verified, known.program(), request) {
-            Decision::Allow { grant } => Ok((grant, body)),
-            Decision::Deny { reasons } => Err(reasons.into()),
+        match read {
+            Ok((call, body)) => Ok((admitted.judge(call, Circumstances::default()).await?, body)),
+            Err(refusal) => Err(admitted.refuse(refusal).await),
+        }
+    }
+}
+
+impl Shared {
+    /// Holds every call from now on to another trust: every remembered token is a stranger again.
+    pub(super) fn hold_to(&self, trust: impl Fn(&Trust) -> Trust) {
+        self.tokens.rcu(|tokens| TokenCache::new(trust(tokens.trust()), self.cache_bytes_max));
+    }
+
+    /// Judges one request: gives what to forward, or the refusal, in either case recorded.
+    pub(super) async fn judge<B>(
+        guard: &Guard,
+        request: HttpRequest<B>,
+    ) -> Result<HttpRequest<Body>, Response<Body>>
+    where
+        B: http_body::Body + Send,
+        B::Data: Buf + Send,
+        B::Error: Into<axum::BoxError>,
+    {
+        let (mut parts, body) = request.into_parts();
+        match guard.decide(&mut parts, body).await {
+            Ok((allowed, body)) => {
+                parts.extensions.insert(allowed);
+                arguments::describe(&mut parts.headers, &body);
+                Ok(HttpRequest::from_parts(parts, Body::from(body)))
+            }
+            Err(refusal) => Err(refusal.response(&Challenge::of(&guard.shared.gateway))),
         }
     }
 
     /// The moment for all that is decided. A token that ended, and whose revocation was forgotten
     /// since, stays ended where the clock jumps back.
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.clock.now().max(self.view.load().forgets())
     }
 
     /// Asks whether the token is revoked, of a view that is no older than the bound.
-    fn unrevoked(&self, token: &Authentic, bound: Bound<'_>, now: Timestamp) -> Result<(), Reason> {
+    pub(super) fn unrevoked(
+        &self,
+        token: &Authentic,
+        bound: Bound<'_>,
+        now: Timestamp,
+    ) -> Result<(), Reason> {
         let view = self.view.load_full();
         token.unrevoked(&bound.of(&**view), now).map_err(|reason| bound.named(reason))
     }
@@ -211,42 +156,13 @@ impl Shared {
         }
     }
 
-    fn labels(&self, tool: &Tool) -> BTreeSet<String> {
+    pub(super) fn labels(&self, tool: &Tool) -> BTreeSet<String> {
         let labels = self.labels.iter().filter(|(pattern, _)| pattern.matches(tool));
         labels.flat_map(|(_, labels)| labels.iter().cloned()).collect()
     }
 
-    fn record(
-        &self,
-        parts: &Parts,
-        trust: &Trust,
-        seen: &Seen,
-        decision: Decision,
-        micros: u64,
-    ) -> Record {
-        let short = |text: &str| text.chars().take(RECORDED_CHARS_MAX).collect();
-        let time = seen.request.as_ref().map_or_else(|| self.clock.now(), |request| request.time);
-        let mut record = Record::new(time, &self.gateway, trust.policy.version(), decision);
-        if let Some(known) = &seen.known {
-            record = record.of_token(known.authentic());
-        }
-        record.method = Some(short(parts.method.as_str()));
-        record.path = Some(short(parts.uri.path()));
-        record.micros = micros;
-        if let Some(request) = &seen.request {
-            record.tool = Some(request.tool.clone());
-            record.args_digest = Some(hex::encode(request.args.digest()));
-            record.args = self.redaction.args(&request.args);
-            record.labels.clone_from(&request.labels);
-            if let Decision::Deny { reasons } = &mut record.decision {
-                self.redaction.reasons(reasons, &request.args);
-            }
-        }
-        record
-    }
-
     /// Writes the record and tells of the decision in the log, without secrets.
-    async fn write(&self, record: Record) -> Result<(), Reason> {
+    pub(super) async fn write(&self, record: Record) -> Result<(), Reason> {
         let code = record.decision.code().map_or("allowed", Code::as_str);
         let tool = record.tool.as_ref().map(Tool::to_string);
         tracing::info!(
@@ -270,21 +186,6 @@ impl Shared {
         };
         tracing::error!(error, "a decision could not be recorded");
         Err(Reason::new(Code::RecordUnavailable, "the decision could not be recorded"))
-    }
-
-    /// The request as the handler gets it: the judged bytes, and what is known of the call.
-    fn forward(
-        mut parts: Parts,
-        body: Bytes,
-        seen: Seen,
-        grant: usize,
-    ) -> Option<HttpRequest<Body>> {
-        let (known, request) = (seen.known?, seen.request?);
-        let authentic = Arc::clone(known.authentic());
-        let allowed = Allowed::new(authentic, request.tool, Arc::new(request.args), grant);
-        parts.extensions.insert(allowed);
-        arguments::describe(&mut parts.headers, &body);
-        Some(HttpRequest::from_parts(parts, Body::from(body)))
     }
 
     /// The request as it goes on where no token is asked for.

@@ -50,6 +50,16 @@ impl Guard {
         self.shared.freshness.readiness(&**view, now)
     }
 
+    /// How many tokens are remembered, and roughly how many bytes they take.
+    pub fn known_tokens(&self) -> (u64, u64) {
+        self.shared.tokens.load().size()
+    }
+
+    /// The gateway's identifier, which tokens name as their audience.
+    pub fn gateway(&self) -> &str {
+        &self.shared.gateway
+    }
+
     /// Every call from now on is held to these root keys.
     pub fn trust(&self, roots: TrustedRoots) {
         self.shared.hold_to(|trust| Trust { roots: roots.clone(), policy: trust.policy.clone() });
@@ -100,14 +110,14 @@ where
         // The clone left behind is not ready; the one that is ready takes the call.
         let next = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, next);
-        let shared = Arc::clone(&self.guard.shared);
+        let guard = self.guard.clone();
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            let open = shared.tools.is_open(&parts);
+            let open = guard.shared.tools.is_open(&parts);
             let request = Request::from_parts(parts, body);
             let forward = match open {
                 true => Ok(Shared::open(request)),
-                false => shared.judge(request).await,
+                false => Shared::judge(&guard, request).await,
             };
             match forward {
                 Ok(request) => Ok(inner.call(request).await?.map(Body::new)),

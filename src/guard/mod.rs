@@ -56,6 +56,7 @@
 //! [`Policy`]: crate::decide::Policy
 //! [`Sink`]: crate::record::Sink
 
+mod admission;
 mod allowed;
 mod arguments;
 mod builder;
@@ -78,11 +79,13 @@ mod tests;
 
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisAddressError, RedisOptions, RedisReplays};
+pub use admission::{Admitted, Circumstances, Listing, Tenure};
 pub use allowed::Allowed;
 pub use builder::{GuardBuilder, GuardError};
 pub use cache::{Known, TokenCache, Trust};
 pub use freshness::Freshness;
 pub use layer::{Guard, Guarded};
 pub use nonce::Nonces;
+pub use refusal::{Challenge, Refusal};
 pub use replay::{LocalReplays, Replays, Spending, Spent};
 pub use tools::{RouteError, ToolCall, ToolMap};

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 use crate::model::{Code, Reason};
@@ -13,9 +13,9 @@ const DESCRIPTION_CHARS_MAX: usize = 200;
 /// The challenge that says how a bound token is sent.
 const DPOP: &str = "DPoP algs=\"EdDSA\"";
 
-/// A call that is not forwarded, and the status where it is not the code's own.
+/// A call that is refused: why, and the status where it is not the code's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub struct Refusal {
     pub(super) reasons: Vec<Reason>,
     pub(super) status: Option<StatusCode>,
     /// The nonce that the next proof must carry.
@@ -24,7 +24,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// A call that cannot be judged, with the status that says why.
-    pub(super) fn malformed(status: StatusCode, message: impl Into<String>) -> Self {
+    pub fn malformed(status: StatusCode, message: impl Into<String>) -> Self {
         let reason = Reason::new(Code::RequestMalformed, message);
         Self { status: Some(status), ..reason.into() }
     }
@@ -55,43 +55,100 @@ struct Problem<'a> {
     reasons: &'a [Reason],
 }
 
-/// What the caller of a refused call is told.
+/// What a refused caller is told besides the problem: the parameters of its challenge.
 ///
-/// *Shape*: the code, and of its own token which check failed on what. Of the gateway's policy and
-/// state it learns the code alone.
-pub(super) fn response(refusal: &Refusal, realm: &str) -> Response<Body> {
-    let told: Vec<Reason> = refusal.reasons.iter().map(told).collect();
-    let code = told.first().map_or(Code::NotGranted, |reason| reason.code);
-    let detail = told.first().map_or("", |reason| reason.message.as_str());
-    let status = refusal.status.or(StatusCode::from_u16(code.http_status()).ok());
-    let status = status.unwrap_or(StatusCode::FORBIDDEN);
-    let problem = Problem {
-        r#type: format!("urn:hardtack:problem:{code}"),
-        title: title(code),
-        status: status.as_u16(),
-        code,
-        detail,
-        reasons: &told,
-    };
-    let mut response = Response::new(Body::from(serde_json::to_vec(&problem).unwrap_or_default()));
-    *response.status_mut() = status;
-    let nonce = refusal.nonce.as_deref().and_then(|nonce| HeaderValue::try_from(nonce).ok());
-    let mut set = |name: HeaderName, value| response.headers_mut().insert(name, value);
-    set(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(challenge) = challenge(status, code, detail, realm, nonce.is_some()) {
-        set(WWW_AUTHENTICATE, challenge);
+/// *Source*: RFC 6750 section 3; RFC 9728 section 5.1 for `resource_metadata`.
+#[derive(Clone, Copy, Debug)]
+pub struct Challenge<'a> {
+    /// The gateway.
+    pub realm: &'a str,
+    /// Where the metadata of the protected resource is, where there are any.
+    pub resource_metadata: Option<&'a str>,
+    /// What a token would have to grant.
+    pub scope: Option<&'a str>,
+}
+
+impl<'a> Challenge<'a> {
+    /// A challenge that names the gateway alone.
+    pub fn of(realm: &'a str) -> Self {
+        Self { realm, resource_metadata: None, scope: None }
     }
-    if let Some(nonce) = nonce {
-        set(HeaderName::from_static("dpop-nonce"), nonce);
+}
+
+impl Refusal {
+    /// The code, as the caller is told.
+    pub fn code(&self) -> Code {
+        self.reasons.first().map_or(Code::NotGranted, |reason| reason.code)
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        set(RETRY_AFTER, HeaderValue::from_static("1"));
+
+    /// The status of a response that carries it.
+    pub fn status(&self) -> StatusCode {
+        let status = self.status.or(StatusCode::from_u16(self.code().http_status()).ok());
+        status.unwrap_or(StatusCode::FORBIDDEN)
     }
-    if code == Code::TokenMissing {
-        response.headers_mut().append(WWW_AUTHENTICATE, HeaderValue::from_static(DPOP));
+
+    /// The same refusal with another status.
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status: Some(status), ..self }
     }
-    response
+
+    /// What the caller is told in one sentence.
+    pub fn detail(&self) -> String {
+        self.reasons.first().map(told).map_or_else(String::new, |reason| reason.message)
+    }
+
+    /// The problem document: the code, and of the caller's own token which check failed on what. Of
+    /// the gateway's policy and state it has the code alone.
+    ///
+    /// *Source*: RFC 9457.
+    pub fn problem(&self) -> serde_json::Value {
+        let told: Vec<Reason> = self.reasons.iter().map(told).collect();
+        serde_json::to_value(self.document(&told)).unwrap_or_default()
+    }
+
+    /// The refusal as a response, with its challenges.
+    pub fn response(&self, challenge: &Challenge<'_>) -> Response<Body> {
+        let told: Vec<Reason> = self.reasons.iter().map(told).collect();
+        let problem = serde_json::to_vec(&self.document(&told)).unwrap_or_default();
+        let mut response = Response::new(Body::from(problem));
+        *response.status_mut() = self.status();
+        let json = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(CONTENT_TYPE, json);
+        self.describe(response.headers_mut(), challenge);
+        response
+    }
+
+    /// Puts the headers that go with the refusal beside a body of another form.
+    pub fn describe(&self, headers: &mut HeaderMap, challenge: &Challenge<'_>) {
+        let (status, code) = (self.status(), self.code());
+        let nonce = self.nonce.as_deref().and_then(|nonce| HeaderValue::try_from(nonce).ok());
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let detail = self.detail();
+        if let Some(value) = self::challenge(status, code, &detail, challenge, nonce.is_some()) {
+            headers.insert(WWW_AUTHENTICATE, value);
+        }
+        if let Some(nonce) = nonce {
+            headers.insert(HeaderName::from_static("dpop-nonce"), nonce);
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if code == Code::TokenMissing {
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(DPOP));
+        }
+    }
+
+    fn document<'a>(&self, told: &'a [Reason]) -> Problem<'a> {
+        let code = self.code();
+        Problem {
+            r#type: format!("urn:hardtack:problem:{code}"),
+            title: title(code),
+            status: self.status().as_u16(),
+            code,
+            detail: told.first().map_or("", |reason| reason.message.as_str()),
+            reasons: told,
+        }
+    }
 }
 
 /// The part of a reason that its caller may know.
@@ -119,7 +176,7 @@ fn challenge(
     status: StatusCode,
     code: Code,
     detail: &str,
-    realm: &str,
+    told: &Challenge<'_>,
     wants_nonce: bool,
 ) -> Option<HeaderValue> {
     let proof = |error| ("DPoP", error, ", algs=\"EdDSA\"");
@@ -136,12 +193,18 @@ fn challenge(
         (StatusCode::FORBIDDEN, _) => ("Bearer", "insufficient_scope", ""),
         _ => return None,
     };
-    let (realm, detail) = (plain(realm), plain(detail));
+    let (realm, detail) = (plain(told.realm), plain(detail));
     let error = match error {
         "" => String::new(),
         error => format!(", error=\"{error}\", error_description=\"{code}: {detail}\""),
     };
-    HeaderValue::try_from(format!("{scheme} realm=\"{realm}\"{error}{rest}")).ok()
+    let parameter = |name: &str, value: Option<&str>| {
+        value.map_or_else(String::new, |value| format!(", {name}=\"{}\"", plain(value)))
+    };
+    let scope = parameter("scope", told.scope.filter(|_| status == StatusCode::FORBIDDEN));
+    let metadata = parameter("resource_metadata", told.resource_metadata);
+    let text = format!("{scheme} realm=\"{realm}\"{error}{rest}{scope}{metadata}");
+    HeaderValue::try_from(text).ok()
 }
 
 /// The text without any character that a quoted `error_description` may not hold.
@@ -185,6 +248,8 @@ fn title(code: Code) -> &'static str {
         Code::PolicyDenied => "The gateway's policy refuses the call",
         Code::ApprovalRequired => "The call needs approval",
         Code::BudgetExhausted => "The task's budget is spent",
+        Code::TooManyCalls => "Too many calls are in flight",
+        Code::DefinitionUnapproved => "The tool's definition is not one that was approved",
         Code::EvaluationError => "The call could not be evaluated",
         Code::RequestMalformed => "The request cannot be judged",
         Code::RecordUnavailable => "The decision could not be recorded",

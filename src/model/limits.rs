@@ -59,6 +59,15 @@ pub const ARGS_BYTES_MAX: usize = 1024 * 1024;
 pub const ARGS_DEPTH_MAX: usize = 32;
 /// Scalars, empty objects and empty arrays in the arguments.
 pub const ARGS_LEAVES_MAX: usize = 4096;
+/// Longest message of a caller of the Model Context Protocol, in bytes. Arguments have a bound of
+/// their own; answers that a caller gives to a server's questions may carry pictures.
+pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Deepest nesting in such a message: the arguments stand three levels deep.
+pub const MESSAGE_DEPTH_MAX: usize = ARGS_DEPTH_MAX + 4;
+/// Scalars, empty objects and empty arrays in such a message.
+pub const MESSAGE_LEAVES_MAX: usize = 2 * ARGS_LEAVES_MAX;
+/// Longest identifier of such a message, in bytes as written.
+pub const MESSAGE_ID_BYTES_MAX: usize = 256;
 /// Longest string an oracle (path, URL, address, command …) will parse, in bytes; a longer one
 /// yields no fact, so that its check fails.
 pub const ORACLE_VALUE_BYTES_MAX: usize = 4096;

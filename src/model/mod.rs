@@ -19,7 +19,7 @@ mod work;
 
 pub use block::Block;
 pub use clock::{Clock, ManualClock};
-pub use json::{Json, JsonError, JsonProfile, Number};
+pub use json::{Document, Json, JsonBounds, JsonError, JsonProfile, Member, Number, Place};
 pub use reason::{Code, Reason};
 pub(crate) use regex::{Regex, RegexError, RegexScratch, RegexWork, is_regex};
 pub use request::{Args, Request, RequestError};

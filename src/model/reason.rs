@@ -70,6 +70,10 @@ codes! {
     ApprovalRequired = "approval-required", 403;
     /// The budget of the task is spent.
     BudgetExhausted = "budget-exhausted", 429;
+    /// The gateway or the task has as many calls in flight as it may.
+    TooManyCalls = "too-many-calls", 429;
+    /// The tool's definition is not one that was approved.
+    DefinitionUnapproved = "definition-unapproved", 403;
     /// An expression failed while it was evaluated.
     EvaluationError = "evaluation-error", 403;
     /// The request cannot be judged: its arguments or its tool are malformed.

@@ -54,6 +54,12 @@ pub struct Record {
     /// The tool's labels.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub labels: BTreeSet<String>,
+    /// The name of the credential that the call goes up with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+    /// The trace that the call is part of: 32 hexadecimal characters (W3C Trace Context).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
     /// What was decided, with the grant or the reasons.
     #[serde(flatten)]
     pub decision: Decision,
@@ -86,6 +92,8 @@ impl Record {
             args_digest: None,
             args: None,
             labels: BTreeSet::new(),
+            credential: None,
+            trace: None,
             decision,
             policy: policy.into(),
             micros: 0,

@@ -294,6 +294,28 @@ impl<'a> Verified<'a> {
         self.authentic
     }
 
+    /// Whether the token lives at this moment, and is meant for this gateway, whatever it grants.
+    ///
+    /// *Errors*: a reason with `chain-too-long`, `expired` or `audience-mismatch`.
+    pub fn is_framed(&self, now: Timestamp, gateway: &str) -> Result<(), Reason> {
+        let depth = self.authentic.bearing().depth;
+        let checks = self.authentic.blocks().iter().flat_map(|block| &block.checks);
+        for frame in checks.filter_map(frame::read) {
+            let refused = match frame {
+                Frame::Depth(max) if depth > max => {
+                    (Code::ChainTooLong, "has been handed on too often")
+                }
+                Frame::Expiry(at) if now.secs() >= at.secs() => (Code::Expired, "has expired"),
+                Frame::Audience(of) if !of.contains(gateway) => {
+                    (Code::AudienceMismatch, "is meant for another gateway")
+                }
+                _ => continue,
+            };
+            return Err(Reason::new(refused.0, format!("the token {}", refused.1)));
+        }
+        Ok(())
+    }
+
     /// Whether the proof that came with the call, if one did, is for this very request.
     ///
     /// *Errors*: a reason with `proof-invalid`.

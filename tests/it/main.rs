@@ -67,6 +67,7 @@ mod guard;
 mod holders;
 mod laws;
 mod limits;
+mod outline;
 #[cfg(feature = "cli")]
 mod policy;
 mod proof;

@@ -16,6 +16,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
 use crate::generators::{cases, grant, near, request_near, seeded};
+use crate::outline::is_shown;
 use crate::support::{code, judge, judge_bytes, now, root, task};
 
 /// How often a property met an allowed call: one that is never met says nothing.
@@ -157,6 +158,8 @@ proptest! {
                     of_parent.is_allow() || !of_child.is_allow(),
                     "parent {} for {} {}", code(&of_parent), request.tool, request.args.value()
                 );
+                // Whatever a token may do, its lists show.
+                prop_assert!(!of_child.is_allow() || is_shown(child, &request), "{}", request.tool);
                 // A forged grant never shows up either: the grant that matched is the parent's.
                 if let (Decision::Allow { grant: a }, Decision::Allow { grant: b }) =
                     (&of_parent, &of_child)

@@ -130,6 +130,7 @@ const PURE: &[&str] = &[
     "verify",
     "feed",
     "decide",
+    "mcp",
 ];
 
 const LINES_MAX: usize = 600;

@@ -4,10 +4,14 @@
 //! is refused here: duplicate names, lone surrogates, numbers that a double cannot hold. What
 //! comes out prints its numbers as they were written and has one canonical form (RFC 8785).
 
+mod document;
 mod number;
 mod parse;
 mod write;
 
+use super::limits::{ARGS_BYTES_MAX, ARGS_DEPTH_MAX, ARGS_LEAVES_MAX};
+
+pub use document::{Document, Member, Place};
 pub use number::Number;
 
 /// A JSON value, parsed strictly; numbers keep their text.
@@ -41,10 +45,27 @@ pub enum JsonProfile {
     Integers64,
 }
 
+/// How much of a text is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JsonBounds {
+    /// The longest text, in bytes; below 4 GiB.
+    pub bytes_max: usize,
+    /// The deepest nesting of objects and arrays. Parsing recurses.
+    pub depth_max: usize,
+    /// The most scalars, empty objects and empty arrays.
+    pub leaves_max: usize,
+}
+
+impl JsonBounds {
+    /// Those of a call's arguments.
+    pub const ARGS: Self =
+        Self { bytes_max: ARGS_BYTES_MAX, depth_max: ARGS_DEPTH_MAX, leaves_max: ARGS_LEAVES_MAX };
+}
+
 /// Why a text is not strict JSON; the number is the byte where that shows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
-    /// The text is longer than `limits::ARGS_BYTES_MAX`.
+    /// The text is longer than the bounds.
     #[error("the text has {0} bytes, more than are taken")]
     Length(usize),
     /// The bytes are not UTF-8.
@@ -68,10 +89,10 @@ pub enum JsonError {
     /// An escape names half of a surrogate pair.
     #[error("half of a surrogate pair at byte {0}")]
     Surrogate(usize),
-    /// Nested deeper than `limits::ARGS_DEPTH_MAX`.
+    /// Nested deeper than the bounds.
     #[error("nested too deep at byte {0}")]
     Depth(usize),
-    /// More leaves than `limits::ARGS_LEAVES_MAX`.
+    /// More leaves than the bounds.
     #[error("too many values at byte {0}")]
     Leaves(usize),
     /// A whole number that the profile does not take.
@@ -93,7 +114,7 @@ impl Json {
     ///
     /// *Source*: RFC 8259 for the grammar, RFC 7493 for what is refused.
     pub fn parse(text: &[u8], profile: JsonProfile) -> Result<Self, JsonError> {
-        parse::parse(text, profile)
+        parse::parse(text, profile, JsonBounds::ARGS, ())
     }
 
     /// The canonical form, of which there is one for every spelling of the same value.

@@ -1,37 +1,66 @@
 //! The parser: RFC 8259's grammar with RFC 7493's refusals, bounded in depth and leaves.
 
-use super::{Json, JsonError, JsonProfile, Number};
-use crate::model::limits::{ARGS_BYTES_MAX, ARGS_DEPTH_MAX, ARGS_LEAVES_MAX};
+use super::{Json, JsonBounds, JsonError, JsonProfile, Number};
+
+/// Where the places of names and values are noted, in the order in which they begin.
+pub(super) trait Spans {
+    /// Something begins at this byte.
+    fn open(&mut self, at: usize) -> usize;
+    /// What was opened as this ends before this byte.
+    fn close(&mut self, slot: usize, at: usize);
+}
+
+impl Spans for () {
+    fn open(&mut self, _at: usize) -> usize {
+        0
+    }
+
+    fn close(&mut self, _slot: usize, _at: usize) {}
+}
 
 /// Parses a whole text.
-pub(super) fn parse(text: &[u8], profile: JsonProfile) -> Result<Json, JsonError> {
-    if text.len() > ARGS_BYTES_MAX {
+pub(super) fn parse(
+    text: &[u8],
+    profile: JsonProfile,
+    bounds: JsonBounds,
+    spans: impl Spans,
+) -> Result<Json, JsonError> {
+    if text.len() > bounds.bytes_max {
         return Err(JsonError::Length(text.len()));
     }
     let text = std::str::from_utf8(text).map_err(|error| JsonError::Utf8(error.valid_up_to()))?;
     if text.starts_with('\u{feff}') {
         return Err(JsonError::ByteOrderMark);
     }
-    let mut parser = Parser { text, at: 0, leaves: 0, profile };
+    let mut parser = Parser { text, at: 0, leaves: 0, profile, bounds, spans };
     let value = parser.value(0)?;
     parser.skip_space();
     if parser.at < text.len() { Err(JsonError::Trailing(parser.at)) } else { Ok(value) }
 }
 
-struct Parser<'a> {
+struct Parser<'a, S> {
     text: &'a str,
     at: usize,
     leaves: usize,
     profile: JsonProfile,
+    bounds: JsonBounds,
+    spans: S,
 }
 
-impl Parser<'_> {
+impl<S: Spans> Parser<'_, S> {
     /// One value inside `depth` containers, and the space before it.
     fn value(&mut self, depth: usize) -> Result<Json, JsonError> {
         self.skip_space();
+        let slot = self.spans.open(self.at);
+        let value = self.plain_value(depth)?;
+        self.spans.close(slot, self.at);
+        Ok(value)
+    }
+
+    fn plain_value(&mut self, depth: usize) -> Result<Json, JsonError> {
         let Some(byte) = self.peek() else { return Err(JsonError::End(self.at)) };
         if matches!(byte, b'{' | b'[') {
-            if depth >= ARGS_DEPTH_MAX {
+            if depth >= self.bounds.depth_max {
                 return Err(JsonError::Depth(self.at));
             }
             self.at += 1;
@@ -60,7 +89,9 @@ impl Parser<'_> {
         loop {
             self.skip_space();
             starts.push(self.at);
+            let slot = self.spans.open(self.at);
             let name = self.string()?;
+            self.spans.close(slot, self.at);
             self.skip_space();
             self.expect(b':')?;
             members.push((name, self.value(depth)?));
@@ -195,7 +226,7 @@ impl Parser<'_> {
     /// Counts a leaf.
     fn leaf(&mut self) -> Result<(), JsonError> {
         self.leaves += 1;
-        if self.leaves > ARGS_LEAVES_MAX { Err(JsonError::Leaves(self.at)) } else { Ok(()) }
+        if self.leaves > self.bounds.leaves_max { Err(JsonError::Leaves(self.at)) } else { Ok(()) }
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), JsonError> {

@@ -1,9 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::limits::{ARGS_BYTES_MAX, ARGS_DEPTH_MAX, ARGS_LEAVES_MAX};
 
 fn check(text: impl AsRef<[u8]>) -> Result<Json, JsonError> {
-    parse(text.as_ref(), JsonProfile::default())
+    parse(text.as_ref(), JsonProfile::default(), JsonBounds::ARGS, ())
 }
 
 #[test]

@@ -1,0 +1,20 @@
+//! The settings of a gateway, one file a section.
+
+mod check;
+mod credential;
+mod file;
+mod listen;
+mod records;
+mod secret;
+mod server;
+mod trust;
+
+pub use credential::{ClientAuth, ClientCredentials, CredentialConfig, CredentialKind, Exchange};
+pub use file::{GatewaySettings, Limits, PolicyFiles, Proofs, SettingsError};
+pub use listen::Listen;
+pub use records::{RecordSync, Records};
+pub use secret::{Secret, SecretError, SecretText};
+pub use server::{
+    ArgumentKind, BodyKind, Denials, Route, Server, ServerKind, ToolSettings, Variable,
+};
+pub use trust::Authority;

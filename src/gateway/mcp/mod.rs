@@ -1,0 +1,28 @@
+//! The gateway for the Model Context Protocol: agents speak streamable HTTP to it, and it speaks to
+//! servers that know nothing of tokens.
+//!
+//! `/mcp/NAME` is the server of that name. For each message, in this order: the caller's token is
+//! genuine; the message is read once, strictly, and agrees with its headers; it belongs to a session
+//! of this caller, where its version of the protocol has such; it is decided and recorded; then the
+//! very bytes that were judged go up, with nothing changed but what [`crate::mcp::Splice`] cuts out.
+//! Answers come down as they are; only from lists is left out what the caller could not call.
+//!
+//! *What it does not do.* It does not translate between versions: the era is that of the server. It
+//! does not read what a tool answers.
+
+mod call;
+mod door;
+mod http;
+mod metadata;
+mod narrowing;
+mod options;
+mod passing;
+mod post;
+mod service;
+mod session;
+mod stop;
+mod tools;
+
+pub use options::{McpOptions, McpServer, McpServerError};
+pub use service::McpProxy;
+pub use tools::{ToolFacts, Tools};

@@ -1,0 +1,116 @@
+//! Answers on their way down.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::BoxError;
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::session::Lasting;
+use crate::guard::Tenure;
+
+/// What happens to an answer as it passes.
+pub(super) trait Step: Send + Unpin {
+    /// What goes down for these bytes.
+    ///
+    /// *Errors*: why the answer is cut here.
+    fn pass(&mut self, bytes: Bytes) -> Result<Bytes, BoxError>;
+}
+
+/// Everything goes down as it comes.
+pub(super) struct AsItIs;
+
+impl Step for AsItIs {
+    fn pass(&mut self, bytes: Bytes) -> Result<Bytes, BoxError> {
+        Ok(bytes)
+    }
+}
+
+/// The token of an answer's caller does not hold any more.
+#[derive(Debug, thiserror::Error)]
+#[error("the token does not hold any more")]
+struct Ended;
+
+/// A body that goes down step by step, for as long as its caller's token holds.
+pub(super) struct Passing<S> {
+    inner: Body,
+    step: S,
+    tenure: Tenure,
+    every: Duration,
+    tick: Option<Interval>,
+    is_cut: bool,
+    _lasting: Option<Lasting>,
+}
+
+impl<S: Step + 'static> Passing<S> {
+    pub(super) fn body(
+        inner: Body,
+        step: S,
+        tenure: Tenure,
+        every: Duration,
+        lasting: Option<Lasting>,
+    ) -> Body {
+        let (tick, is_cut) = (None, false);
+        Body::new(Self { inner, step, tenure, every, tick, is_cut, _lasting: lasting })
+    }
+
+    /// Wakes once in a while, to ask whether the token still holds.
+    fn poll_tenure(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
+        let every = self.every;
+        let tick = self.tick.get_or_insert_with(|| {
+            let mut tick = interval(every);
+            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            tick.reset();
+            tick
+        });
+        while tick.poll_tick(cx).is_ready() {
+            if !self.tenure.holds() {
+                return Err(Ended);
+            }
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
+        loop {
+            if let Err(ended) = self.poll_tenure(cx) {
+                tracing::info!("an answer was cut: its token does not hold any more");
+                return Poll::Ready(Some(Err(ended.into())));
+            }
+            let data = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+            };
+            let passed = self.step.pass(data);
+            if passed.as_ref().is_ok_and(Bytes::is_empty) {
+                continue;
+            }
+            return Poll::Ready(Some(passed));
+        }
+    }
+}
+
+impl<S: Step + 'static> HttpBody for Passing<S> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.is_cut {
+            return Poll::Ready(None);
+        }
+        let data = ready!(self.poll(cx));
+        if matches!(data, Some(Err(_))) {
+            // What it holds of the server's answer is let go at once.
+            (self.is_cut, self.inner) = (true, Body::empty());
+        }
+        Poll::Ready(data.map(|data| data.map(Frame::data)))
+    }
+}

@@ -1,0 +1,215 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::routing::{any, get};
+use http::header::{ALLOW, HOST};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+
+use super::door::Door;
+use super::metadata::{Metadata, WELL_KNOWN};
+use super::options::{McpOptions, McpServer, McpServerError};
+use super::session::Sessions;
+use super::stop::{Stop, Told, json};
+use crate::config::gateway::Denials;
+use crate::gateway::credential::Credential;
+use crate::gateway::upstream::Upstream;
+use crate::guard::Challenge;
+use crate::mcp::code;
+use crate::model::JsonProfile;
+
+/// The gateway's endpoints for the Model Context Protocol.
+///
+/// *Shape*: cheap to clone; all clones share the sessions.
+#[derive(Clone)]
+pub struct McpProxy {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: Arc<McpOptions>,
+    door: Door,
+    servers: BTreeMap<String, Arc<Served>>,
+}
+
+/// One server, as it is served.
+pub(super) struct Served {
+    pub(super) name: String,
+    pub(super) upstream: Upstream,
+    pub(super) credential: Option<Credential>,
+    pub(super) profile: JsonProfile,
+    pub(super) denials: Denials,
+    pub(super) roots: Vec<String>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) options: Arc<McpOptions>,
+}
+
+/// The addresses of an endpoint, as its callers know them.
+struct Addresses {
+    resource: String,
+    metadata: String,
+}
+
+impl McpProxy {
+    /// The endpoints of these servers.
+    ///
+    /// *Errors*: [`McpServerError`].
+    pub fn new(
+        options: McpOptions,
+        servers: impl IntoIterator<Item = McpServer>,
+    ) -> Result<Self, McpServerError> {
+        Self::build(options, servers, &BTreeMap::new())
+    }
+
+    /// The endpoints of these servers, with the sessions that this proxy has with those of the same
+    /// name and connections.
+    ///
+    /// *Errors*: [`McpServerError`].
+    pub fn after(
+        &self,
+        options: McpOptions,
+        servers: impl IntoIterator<Item = McpServer>,
+    ) -> Result<Self, McpServerError> {
+        Self::build(options, servers, &self.shared.servers)
+    }
+
+    fn build(
+        options: McpOptions,
+        servers: impl IntoIterator<Item = McpServer>,
+        before: &BTreeMap<String, Arc<Served>>,
+    ) -> Result<Self, McpServerError> {
+        let (door, options) = (Door::new(&options), Arc::new(options));
+        let mut all = BTreeMap::new();
+        for server in servers {
+            let name = server.name.clone();
+            let mut served = Served::new(server, Arc::clone(&options));
+            if let Some(before) = before.get(&name).filter(|before| before.is_like(&served)) {
+                served.sessions = Arc::clone(&before.sessions);
+            }
+            let served = Arc::new(served);
+            if all.insert(name.clone(), served).is_some() {
+                return Err(McpServerError::Twice(name));
+            }
+        }
+        Ok(Self { shared: Arc::new(Shared { options, door, servers: all }) })
+    }
+
+    /// The routes: `/mcp/NAME` and where its metadata is.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/mcp/{name}", any(endpoint))
+            .route(&format!("{WELL_KNOWN}/{{*path}}"), get(metadata))
+            .with_state(Arc::clone(&self.shared))
+    }
+}
+
+impl Served {
+    fn new(server: McpServer, options: Arc<McpOptions>) -> Self {
+        let clock = Arc::clone(&options.clock);
+        let sessions = Arc::new(Sessions::new(server.sessions_max, options.session_idle, clock));
+        Self {
+            name: server.name,
+            upstream: server.upstream,
+            credential: server.credential,
+            profile: server.profile,
+            denials: server.denials,
+            roots: server.roots,
+            sessions,
+            options,
+        }
+    }
+
+    /// Whether the sessions of one are those of the other.
+    fn is_like(&self, other: &Self) -> bool {
+        self.upstream.is_same(&other.upstream)
+    }
+}
+
+async fn endpoint(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let addresses = shared.addresses(&parts, &format!("/mcp/{name}"));
+    let challenge = Challenge {
+        resource_metadata: Some(&addresses.metadata),
+        ..Challenge::of(&shared.options.gateway)
+    };
+    let mut told = Told::default();
+    let served = match shared.door.check(&parts) {
+        Ok(()) => shared.servers.get(&name).ok_or_else(|| Stop::not_found("no such server")),
+        Err(stop) => Err(stop),
+    };
+    let (answer, denials) = match served {
+        Ok(served) => {
+            let answer = match parts.method {
+                Method::POST => served.post(parts, body, &mut told).await,
+                Method::GET => served.get(parts).await,
+                Method::DELETE => served.delete(parts).await,
+                _ => Err(not_allowed()),
+            };
+            (answer, served.denials)
+        }
+        Err(stop) => (Err(stop), Denials::Error),
+    };
+    let mut answer = answer.unwrap_or_else(|stop| stop.response(&told, denials, &challenge));
+    if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
+    }
+    answer
+}
+
+/// This endpoint, or this version of the protocol, has no such method.
+pub(super) fn not_allowed() -> Stop {
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    Stop::fault(status, code::refusal(405), "the endpoint does not take this method")
+}
+
+async fn metadata(
+    State(shared): State<Arc<Shared>>,
+    Path(path): Path<String>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let (parts, _) = request.into_parts();
+    let challenge = Challenge::of(&shared.options.gateway);
+    let name = path.rsplit_once("mcp/").map(|(_, name)| name).unwrap_or_default();
+    let stop = match shared.door.check(&parts) {
+        Err(stop) => stop,
+        Ok(()) if shared.servers.contains_key(name) => {
+            let addresses = shared.addresses(&parts, &format!("/mcp/{name}"));
+            let metadata = Metadata::new(&addresses.resource, name);
+            return json(StatusCode::OK, serde_json::to_vec(&metadata).unwrap_or_default());
+        }
+        Ok(()) => Stop::not_found("no such server"),
+    };
+    stop.response(&Told::default(), Denials::Error, &challenge)
+}
+
+impl Shared {
+    /// The addresses of an endpoint: below the gateway's own, or where that is not known, below the
+    /// host that the request names.
+    fn addresses(&self, parts: &Parts, path: &str) -> Addresses {
+        let known = self.options.public_uri.as_ref().map(|uri| uri.as_str().to_owned());
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let base = known.unwrap_or_else(|| format!("http://{host}"));
+        let base = base.trim_end_matches('/');
+        let authority = base.find("://").map_or(0, |at| at.saturating_add(3));
+        let end = base.get(authority..).and_then(|rest| rest.find('/'));
+        let (origin, prefix) = base.split_at(end.map_or(base.len(), |end| authority + end));
+        Addresses {
+            resource: format!("{base}{path}"),
+            metadata: format!("{origin}{WELL_KNOWN}{prefix}{path}"),
+        }
+    }
+}
+
+impl fmt::Debug for McpProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("McpProxy").field("servers", &self.shared.servers.keys()).finish()
+    }
+}

@@ -1,0 +1,156 @@
+//! A whole gateway, from its file of settings to its listener.
+//!
+//! What may change while it runs is taken from the file when that changes: servers, tools, policy,
+//! limits, root keys. A file that makes no sense changes nothing. Connections stay.
+
+mod known;
+mod parts;
+mod reload;
+mod routes;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+
+use self::parts::Revocations;
+pub(in crate::gateway) use self::routes::Shared;
+use crate::config::gateway::{GatewaySettings, SettingsError};
+use crate::gateway::catalogue::Catalogue;
+use crate::gateway::ops::{Flights, Metrics};
+use crate::guard::Guard;
+
+/// A gateway under way.
+#[derive(Clone)]
+pub struct Gateway(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    guard: Guard,
+    metrics: Metrics,
+    flights: Flights,
+    revocations: Revocations,
+    now: ArcSwap<Now>,
+    reloading: tokio::sync::Mutex<()>,
+}
+
+/// What may change while the gateway runs.
+struct Now {
+    settings: Arc<GatewaySettings>,
+    catalogue: Arc<Catalogue>,
+    servers: routes::Servers,
+    router: Router,
+}
+
+/// Why a gateway does not start, or does not take new settings.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The file of settings.
+    #[error(transparent)]
+    File(#[from] SettingsError),
+    /// What the settings name.
+    #[error("{0}")]
+    Settings(String),
+    /// A setting that cannot change while the gateway runs.
+    #[error("`{0}` cannot change while the gateway runs: restart it")]
+    Restart(&'static str),
+}
+
+impl OpenError {
+    fn file(path: &Path, why: &std::io::Error) -> Self {
+        let why = why.to_string();
+        let why = why.split(" (os error").next().unwrap_or_default().to_lowercase();
+        Self::Settings(format!("`{}`: {why}", path.display()))
+    }
+}
+
+impl Gateway {
+    /// Opens a gateway with the settings in this file.
+    ///
+    /// *Shape*: must be called within a tokio runtime. *Errors*: [`OpenError`].
+    pub async fn open(path: &Path) -> Result<Self, OpenError> {
+        let settings = Arc::new(GatewaySettings::read(path)?);
+        let (metrics, flights) = (Metrics::default(), Flights::default());
+        let guard = parts::guard(&settings, &metrics)?;
+        let catalogue = Arc::new(parts::catalogue(&settings)?);
+        let shared = Shared {
+            guard: guard.clone(),
+            catalogue: Arc::clone(&catalogue),
+            settings: Arc::clone(&settings),
+            flights: flights.clone(),
+            metrics: metrics.clone(),
+        };
+        let servers = routes::Servers::open(&shared, &routes::Servers::default())?;
+        let router = servers.router(&shared);
+        let revocations = parts::revocations(&settings.authority, &guard)?;
+        let now = ArcSwap::from_pointee(Now { settings, catalogue, servers, router });
+        let (path, reloading) = (path.to_owned(), tokio::sync::Mutex::default());
+        Ok(Self(Arc::new(Inner { path, guard, metrics, flights, revocations, now, reloading })))
+    }
+
+    /// Reads the settings, and all that they name, without starting anything.
+    ///
+    /// *Errors*: [`OpenError`].
+    pub fn check(path: &Path) -> Result<GatewaySettings, OpenError> {
+        let settings = GatewaySettings::read(path)?;
+        parts::policy(&settings)?;
+        parts::catalogue(&settings)?;
+        if settings.authority.bundle.is_some() {
+            parts::bundle(&settings.authority)?;
+        }
+        routes::check(&settings)?;
+        Ok(settings)
+    }
+
+    /// The settings that hold now.
+    pub fn settings(&self) -> Arc<GatewaySettings> {
+        Arc::clone(&self.0.now.load().settings)
+    }
+
+    /// What decides its calls.
+    pub fn guard(&self) -> &Guard {
+        &self.0.guard
+    }
+
+    /// Serves callers.
+    pub fn router(&self) -> Router {
+        let gateway = self.clone();
+        Router::new().fallback(move |request: axum::extract::Request| {
+            let router = gateway.0.now.load().router.clone();
+            routes::serve(router, gateway.0.metrics.clone(), request)
+        })
+    }
+
+    /// Serves operators: `/healthz`, `/readyz`, `/metrics`.
+    pub fn operations(&self) -> Router {
+        routes::operations(self.clone())
+    }
+
+    /// Ends what runs besides the listener: children, and following revocations.
+    pub async fn close(self) {
+        let Ok(inner) = Arc::try_unwrap(self.0) else { return };
+        if let Revocations::Followed(sync) = inner.revocations {
+            sync.close().await;
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let inner = &self.0;
+        let own = inner.metrics.text(inner.flights.count(), inner.guard.known_tokens());
+        match &inner.revocations {
+            Revocations::Followed(sync) => {
+                // One text has one end.
+                format!("{}{}", own.trim_end_matches("# EOF\n"), sync.reporter().metrics())
+            }
+            Revocations::Bundle => own,
+        }
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("path", &self.0.path).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,222 @@
+//! Which request goes where.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use tower::ServiceExt;
+
+use super::known::KnownTools;
+use super::{Gateway, OpenError};
+use crate::config::SystemClock;
+use crate::config::gateway::{GatewaySettings, Server, ServerKind, ToolSettings};
+use crate::gateway::catalogue::Catalogue;
+use crate::gateway::credential::Credential;
+use crate::gateway::follow::METRICS_TYPE;
+use crate::gateway::mcp::{McpOptions, McpProxy, McpServer};
+use crate::gateway::ops::{Flights, Metrics};
+use crate::gateway::upstream::{Upstream, UpstreamOptions};
+use crate::guard::Guard;
+use crate::model::{Clock, JsonProfile};
+
+/// What all servers of a gateway share.
+#[derive(Clone)]
+pub(in crate::gateway) struct Shared {
+    pub(in crate::gateway) guard: Guard,
+    pub(in crate::gateway) catalogue: Arc<Catalogue>,
+    pub(in crate::gateway) settings: Arc<GatewaySettings>,
+    pub(in crate::gateway) flights: Flights,
+    pub(in crate::gateway) metrics: Metrics,
+}
+
+/// The servers, with their connections.
+#[derive(Default)]
+pub(super) struct Servers {
+    open: BTreeMap<String, Open>,
+    mcp: Option<McpProxy>,
+}
+
+/// One server: its connections outlive new settings that say the same of it.
+#[derive(Clone)]
+struct Open {
+    settings: Server,
+    upstream: Option<Upstream>,
+    credentials: Credentials,
+}
+
+/// What calls go up with.
+#[derive(Clone, Default)]
+pub(super) struct Credentials {
+    server: Option<Credential>,
+    tools: BTreeMap<String, Credential>,
+}
+
+impl Credentials {
+    fn of(server: &Server) -> Result<Self, OpenError> {
+        let name = &server.name;
+        let open = |settings: &crate::config::gateway::CredentialConfig, own: &str| {
+            let failed = |why| OpenError::Settings(format!("the credential of `{own}`: {why}"));
+            Credential::new(settings.clone(), own).map_err(failed)
+        };
+        let own = server.credential.as_ref().map(|config| open(config, name)).transpose()?;
+        let of_tool = |(tool, settings): (&String, &ToolSettings)| {
+            let config = settings.credential.as_ref()?;
+            Some(open(config, &format!("{name}/{tool}")).map(|found| (tool.clone(), found)))
+        };
+        let tools = server.tools.iter().filter_map(of_tool).collect::<Result<_, _>>()?;
+        Ok(Self { server: own, tools })
+    }
+
+    /// What a call of this tool goes up with.
+    pub(super) fn of_tool(&self, tool: &str) -> Option<&Credential> {
+        self.tools.get(tool).or(self.server.as_ref())
+    }
+}
+
+fn options(server: &Server) -> UpstreamOptions {
+    UpstreamOptions {
+        connect_timeout: Duration::from_secs(server.connect_timeout_secs),
+        head_timeout: Duration::from_secs(server.answer_timeout_secs),
+        idle_timeout: Some(Duration::from_secs(server.idle_timeout_secs)),
+        requests_max: server.calls_max,
+        idle_connections_max: server.calls_max,
+        ..UpstreamOptions::default()
+    }
+}
+
+impl Open {
+    fn new(server: &Server) -> Result<Self, OpenError> {
+        let name = &server.name;
+        let failed = |why| OpenError::Settings(format!("server `{name}`: `url`: {why}"));
+        let upstream = match &server.url {
+            Some(url) => {
+                let opened = Upstream::new(name, url, options(server));
+                Some(opened.map_err(|why| failed(why.to_string()))?)
+            }
+            None => None,
+        };
+        let credentials = Credentials::of(server)?;
+        Ok(Self { settings: server.clone(), upstream, credentials })
+    }
+}
+
+/// Whether every server can be opened.
+pub(super) fn check(settings: &GatewaySettings) -> Result<(), OpenError> {
+    settings.servers.iter().try_for_each(|server| Open::new(server).map(drop))
+}
+
+impl Servers {
+    /// Opens the servers, but for those that are open already.
+    pub(super) fn open(shared: &Shared, before: &Self) -> Result<Self, OpenError> {
+        let mut open = BTreeMap::new();
+        for server in &shared.settings.servers {
+            let known = before.open.get(&server.name);
+            let known = known.filter(|known| known.settings == *server).cloned();
+            let opened = known.map_or_else(|| Open::new(server), Ok)?;
+            open.insert(server.name.clone(), opened);
+        }
+        let mcp = mcp(shared, &open, before.mcp.as_ref())?;
+        Ok(Self { open, mcp: Some(mcp) })
+    }
+
+    pub(super) fn router(&self, _shared: &Shared) -> Router {
+        let mcp = self.mcp.as_ref().map(McpProxy::router);
+        mcp.unwrap_or_default()
+    }
+}
+
+fn mcp(
+    shared: &Shared,
+    open: &BTreeMap<String, Open>,
+    before: Option<&McpProxy>,
+) -> Result<McpProxy, OpenError> {
+    let settings = &shared.settings;
+    let credentials =
+        open.iter().map(|(name, open)| (name.clone(), open.credentials.clone())).collect();
+    let tools = KnownTools { catalogue: Arc::clone(&shared.catalogue), credentials };
+    let listen = &settings.listen;
+    let clock = Arc::new(SystemClock);
+    let mut options =
+        McpOptions::new(&settings.gateway, shared.guard.clone(), Arc::new(tools), clock);
+    if !listen.address.ip().is_loopback() {
+        options.hosts.clear();
+    }
+    let own = settings.public_uri.as_ref().and_then(|uri| url::Url::parse(uri.as_str()).ok());
+    options.hosts.extend(own.iter().filter_map(authority));
+    options.hosts.extend(listen.hosts.iter().cloned());
+    options.origins.extend(listen.origins.iter().cloned());
+    options.public_uri.clone_from(&settings.public_uri);
+    options.body_bytes_max = listen.body_bytes_max;
+    options.body_timeout = Duration::from_secs(listen.body_timeout_secs);
+    let servers = open.values().filter_map(mcp_server);
+    let proxy = match before {
+        Some(before) => before.after(options, servers),
+        None => McpProxy::new(options, servers),
+    };
+    proxy.map_err(|why| OpenError::Settings(why.to_string()))
+}
+
+fn authority(url: &url::Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
+fn mcp_server(open: &Open) -> Option<McpServer> {
+    let settings = &open.settings;
+    let profile = match settings.integers64 {
+        true => JsonProfile::Integers64,
+        false => JsonProfile::Interoperable,
+    };
+    (settings.kind == ServerKind::McpHttp).then_some(())?;
+    Some(McpServer {
+        name: settings.name.clone(),
+        upstream: open.upstream.clone()?,
+        credential: open.credentials.server.clone(),
+        profile,
+        denials: settings.denials,
+        roots: settings.roots.clone(),
+        sessions_max: settings.sessions_max,
+    })
+}
+
+/// One request, by the routes of the moment.
+pub(super) async fn serve(
+    router: Router,
+    metrics: Metrics,
+    request: Request,
+) -> Result<Response, Infallible> {
+    let began = SystemClock.micros();
+    let response = router.oneshot(request).await;
+    metrics.took("answer", SystemClock.micros().saturating_sub(began) as f64 / 1e6);
+    response
+}
+
+/// What operators ask.
+pub(super) fn operations(gateway: Gateway) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(gateway)
+}
+
+async fn ready(State(gateway): State<Gateway>) -> Response<Body> {
+    let classes = gateway.guard().readiness();
+    let ready = !classes.is_empty() && classes.values().all(|is_fresh| *is_fresh);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = axum::Json(serde_json::json!({ "ready": ready, "classes": classes }));
+    (status, [(CACHE_CONTROL, "no-store")], body).into_response()
+}
+
+async fn metrics(State(gateway): State<Gateway>) -> Response<Body> {
+    let headers = [(CONTENT_TYPE, METRICS_TYPE), (CACHE_CONTROL, "no-store")];
+    (headers, gateway.metrics()).into_response()
+}

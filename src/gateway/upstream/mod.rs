@@ -1,0 +1,207 @@
+//! The servers behind a gateway: requests go up within bounds, with the gateway's own credential,
+//! and answers come down without it.
+//!
+//! Paths and queries go up byte for byte. Bodies are streamed both ways and never held whole. No
+//! redirect is followed, and no proxy used.
+//!
+//! *What the search for the credential is worth.* It keeps a tool that repeats its request, in an
+//! error page or a log, from handing the gateway's credential to callers. It is no defence against an
+//! upstream that means to give it away: that one was shown the credential, and can encode it in any
+//! way, or tell it in pieces.
+
+mod address;
+mod connector;
+mod error;
+pub(super) mod hop;
+mod idle;
+mod needles;
+mod options;
+mod reply;
+mod sent;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+pub(super) use address::Address;
+pub use address::AddressError;
+pub use error::UpstreamError;
+use needles::Scanner;
+pub(super) use needles::{Needles, SECRET_BYTES_MIN, percent_encoded};
+pub use options::UpstreamOptions;
+use reply::Reply;
+pub(super) use wire::Wire;
+
+use super::credential::{Credential, Value};
+
+/// A server behind the gateway.
+///
+/// *Shape*: cheap to clone; all clones share the connections and the bound of concurrent requests.
+#[derive(Clone)]
+pub struct Upstream {
+    name: Arc<str>,
+    wire: Wire,
+    options: UpstreamOptions,
+    turns: Arc<Semaphore>,
+}
+
+impl Upstream {
+    /// A server at an `http` or `https` address, with the name that logs call it by.
+    ///
+    /// *Errors*: [`AddressError`].
+    pub fn new(name: &str, address: &str, options: UpstreamOptions) -> Result<Self, AddressError> {
+        let wire = Wire::new(Address::parse(address)?, &options)?;
+        let turns = Arc::new(Semaphore::new(options.requests_max.min(Semaphore::MAX_PERMITS)));
+        Ok(Self { name: name.into(), wire, options, turns })
+    }
+
+    /// The same server with other times, for requests that take longer than most. The number of
+    /// requests and of connections stays as it is.
+    pub fn with_times(self, options: UpstreamOptions) -> Self {
+        let UpstreamOptions { connect_timeout, requests_max, idle_connections_max, .. } =
+            self.options;
+        let kept =
+            UpstreamOptions { connect_timeout, requests_max, idle_connections_max, ..options };
+        Self { options: kept, ..self }
+    }
+
+    /// Whether both share their connections.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.turns, &other.turns)
+    }
+
+    /// The path and query of the address itself, as a request's URI.
+    pub fn target(&self) -> &PathAndQuery {
+        self.wire.address().target()
+    }
+
+    /// A path and query below the address, joined byte for byte.
+    ///
+    /// *Errors*: [`UpstreamError::Target`] where that makes no URI.
+    pub fn below(&self, path_and_query: &str) -> Result<PathAndQuery, UpstreamError> {
+        self.wire.address().below(path_and_query).ok_or(UpstreamError::Target)
+    }
+
+    /// Sends a request and gives the answer, whose body is still to come.
+    ///
+    /// *Shape*: of the request's URI, path and query are what the upstream is asked for
+    /// ([`Upstream::target`], [`Upstream::below`]); its host is replaced. The credential takes the
+    /// place of whatever the caller put there. An answer that holds the credential is refused; where
+    /// its beginning went down already, its body ends with an error.
+    ///
+    /// *Errors*: [`UpstreamError`], as which the caller gets [`UpstreamError::response`].
+    pub async fn send(
+        &self,
+        request: Request<Body>,
+        credential: Option<&Credential>,
+    ) -> Result<Response<Body>, UpstreamError> {
+        let sent = self.exchange(request, credential).await;
+        if let Err(error) = &sent {
+            tracing::warn!(upstream = &*self.name, code = error.code(), %error, "no answer");
+        }
+        sent
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<Body>,
+        credential: Option<&Credential>,
+    ) -> Result<Response<Body>, UpstreamError> {
+        let began = Instant::now();
+        let turn = self.turn().await?;
+        let (mut parts, body) = request.into_parts();
+        // Before the credential is put in, so that no caller has it taken out again.
+        hop::strip(&mut parts.headers);
+        let shown = match credential {
+            Some(credential) => {
+                let value = credential.current().await?;
+                value.put_into(&mut parts)?;
+                parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+                Some((credential, value))
+            }
+            None => None,
+        };
+        let response = self.wire.exchange(parts, body, &self.options).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            if let Some((credential, value)) = &shown {
+                credential.was_refused(value);
+                return Err(UpstreamError::CredentialRefused);
+            }
+        }
+        let left = self.options.total_timeout.map(|total| total.saturating_sub(began.elapsed()));
+        self.passed_on(response, shown.map(|(_, value)| value), left, turn).await
+    }
+
+    /// Waits for one of the requests that are with the upstream to end.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, UpstreamError> {
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        match timeout(self.options.queue_timeout, turn).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(UpstreamError::Busy),
+        }
+    }
+
+    /// The answer as it goes down.
+    async fn passed_on(
+        &self,
+        response: Response<Incoming>,
+        value: Option<Arc<Value>>,
+        left: Option<std::time::Duration>,
+        turn: OwnedSemaphorePermit,
+    ) -> Result<Response<Body>, UpstreamError> {
+        let (mut parts, body) = response.into_parts();
+        if parts.status.is_informational() {
+            return Err(UpstreamError::Broken);
+        }
+        // A reason phrase is in there, which nobody searches.
+        parts.extensions = http::Extensions::new();
+        let mut scanner = None;
+        if let Some(value) = value {
+            if is_encoded(&parts.headers) {
+                return Err(UpstreamError::Encoded);
+            }
+            if value.needles().within_headers(&parts.headers) {
+                return Err(UpstreamError::Echoed);
+            }
+            scanner = Some(Scanner::new(Arc::clone(value.needles())));
+        }
+        let waits = scanner.is_some() && !is_event_stream(&parts.headers);
+        let (idle, name) = (self.options.idle_timeout, Arc::clone(&self.name));
+        let mut reply = Reply::new(body, scanner, idle, left, turn, name);
+        if waits {
+            reply.begin().await?;
+        }
+        Ok(Response::from_parts(parts, Body::new(reply)))
+    }
+}
+
+/// Whether the body is something else than it says it is.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
+    encodings.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// Whether the head is waited for though nothing may follow it for long.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(|value| value.as_bytes().to_ascii_lowercase());
+    kind.is_some_and(|kind| kind.starts_with(b"text/event-stream"))
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("name", &self.name)
+            .field("address", self.wire.address())
+            .finish_non_exhaustive()
+    }
+}
