@@ -3,7 +3,6 @@
 //   node fixture.mjs        # listens on a free port of 127.0.0.1 and says where
 import { createHmac, randomBytes, randomUUID } from "node:crypto";
 import { createServer } from "node:http";
-import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
     createMcpHandler,
@@ -231,19 +230,21 @@ const http = createServer(async (incoming, outgoing) => {
     const gone = new AbortController();
     outgoing.on("close", () => gone.abort());
     try {
-        const hasBody = incoming.method === "POST";
+        const chunks = [];
+        for await (const chunk of incoming) chunks.push(chunk);
         const request = new Request(`http://${incoming.headers.host}${incoming.url}`, {
             method: incoming.method,
             headers: Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]),
             signal: gone.signal,
-            ...(hasBody && { body: Readable.toWeb(incoming), duplex: "half" }),
+            ...(incoming.method === "POST" && { body: Buffer.concat(chunks) }),
         });
         const response = await answer(request);
         outgoing.writeHead(response.status, Object.fromEntries(response.headers));
-        if (response.body === null) return outgoing.end();
-        Readable.fromWeb(response.body).on("error", () => outgoing.destroy()).pipe(outgoing);
+        outgoing.flushHeaders();
+        for await (const chunk of response.body ?? []) outgoing.write(chunk);
+        outgoing.end();
     } catch (error) {
-        console.error(error);
+        if (!gone.signal.aborted) console.error(error);
         outgoing.headersSent ? outgoing.destroy() : outgoing.writeHead(500).end();
     }
 });

@@ -16,6 +16,10 @@ export const headers = token === undefined ? {} : { Authorization: `Bearer ${tok
 export const childEnvironment = () =>
     Object.fromEntries(["PATH", "HOME", "TOKEN"].filter((name) => name in process.env).map((name) => [name, process.env[name]]));
 
+// What an agent may not say through a gateway, and says here only if it is told to.
+const { WALK_ROOTS: roots } = process.env;
+export const capabilities = { sampling: {}, elicitation: { form: {}, url: {} }, ...(roots && { roots: { listChanged: true } }) };
+
 export const answers = {
     "sampling/createMessage": () => ({
         role: "assistant",
@@ -25,7 +29,7 @@ export const answers = {
     }),
     "elicitation/create": (request) =>
         request.params.mode === "url" ? { action: "accept" } : { action: "accept", content: filled(request.params.requestedSchema) },
-    "roots/list": () => ({ roots: [{ uri: `file://${process.env.WALK_DIR ?? "/nonexistent"}`, name: "walk" }] }),
+    ...(roots && { "roots/list": () => ({ roots: [{ uri: `file://${roots}`, name: "walk" }] }) }),
 };
 
 /** The required members of a form, with the first thing that fits. */

@@ -6,6 +6,8 @@ import os
 import sys
 
 DEADLINE_SECS = 20
+# What an agent may not say through a gateway, and says here only if it is told to.
+ROOTS = os.environ.get("WALK_ROOTS")
 
 
 def plan():

@@ -1,6 +1,5 @@
 """The same as python_v2.py with `mcp` 1.x, which knows the stateful era alone."""
 
-import os
 import sys
 import warnings
 from contextlib import AsyncExitStack
@@ -29,7 +28,7 @@ async def elicitation(_context, params):
 
 
 async def roots(_context):
-    uri = f"file://{os.environ.get('WALK_DIR', '/nonexistent')}"
+    uri = f"file://{common.ROOTS}"
     return types.ListRootsResult(roots=[types.Root(uri=uri, name="walk")])
 
 
@@ -115,7 +114,7 @@ async def main():
                     read_timeout_seconds=timedelta(seconds=common.DEADLINE_SECS),
                     sampling_callback=sampling,
                     elicitation_callback=elicitation,
-                    list_roots_callback=roots,
+                    list_roots_callback=roots if common.ROOTS else None,
                 )
             )
             opened = await session.initialize()

@@ -6,7 +6,6 @@
 ERA: legacy, auto or modern. TOKEN in the environment goes along as a bearer token.
 """
 
-import os
 import sys
 import warnings
 
@@ -34,7 +33,7 @@ async def elicitation(_context, params):
 
 
 async def roots(_context):
-    uri = f"file://{os.environ.get('WALK_DIR', '/nonexistent')}"
+    uri = f"file://{common.ROOTS}"
     return types.ListRootsResult(roots=[types.Root(uri=uri, name="walk")])
 
 
@@ -120,7 +119,7 @@ async def main():
             mode=MODES[era],
             sampling_callback=sampling,
             elicitation_callback=elicitation,
-            list_roots_callback=roots,
+            list_roots_callback=roots if common.ROOTS else None,
         ) as client:
             name = client.server_info and client.server_info.name
             common.say(what="connect", ok=True, version=client.protocol_version, server=name)

@@ -4,11 +4,11 @@ import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import * as types from "@modelcontextprotocol/sdk/types.js";
 import { z } from "zod";
-import { plan, failure, say, walk, headers, answers, childEnvironment } from "./common.mjs";
+import { plan, failure, say, walk, headers, answers, capabilities, childEnvironment } from "./common.mjs";
 
 const [, , ...place] = process.argv.slice(2);
 const client = new Client({ name: "walk", version: "1" }, {
-    capabilities: { sampling: {}, elicitation: { form: {}, url: {} }, roots: { listChanged: true } },
+    capabilities,
 });
 const schemas = {
     "sampling/createMessage": types.CreateMessageRequestSchema,

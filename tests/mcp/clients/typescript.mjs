@@ -7,12 +7,12 @@
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { z } from "zod";
-import { plan, failure, say, walk, headers, answers, childEnvironment } from "./common.mjs";
+import { plan, failure, say, walk, headers, answers, capabilities, childEnvironment } from "./common.mjs";
 
 const [, era, ...place] = process.argv.slice(2);
 const modes = { legacy: "legacy", auto: "auto", modern: { pin: "2026-07-28" } };
 const client = new Client({ name: "walk", version: "1" }, {
-    capabilities: { sampling: {}, elicitation: { form: {}, url: {} }, roots: { listChanged: true } },
+    capabilities,
     versionNegotiation: { mode: modes[era] },
 });
 for (const [method, answer] of Object.entries(answers)) client.setRequestHandler(method, answer);

@@ -1,15 +1,20 @@
 """Real counterparts of MCP: walks through real servers, directly and through the gateway.
 
     python3 -m harness TARGET_DIR [CHAPTER…]
+
+SERVERS in the environment leaves out all but those that it names.
 """
 
+import json
+import os
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import servers, walks
-from .process import Failed
+from . import conformance, narrow, servers, walks
+from .gateway import gateway
+from .process import HERE, Failed, Running, node
 
 WORKERS = 2
 
@@ -21,21 +26,34 @@ class Lab:
         self.target, self.work = target, work
         self.hardtack = str(target / "hardtack")
         self.folder = work / "folder"
-        self.servers = servers.all_servers(self.hardtack, self.folder)
+        wanted = os.environ.get("SERVERS", "").split()
+        known = servers.all_servers(self.hardtack, self.folder)
+        self.servers = [server for server in known if not wanted or server.name in wanted]
         # Lines of direct walks, by server and client.
         self.direct = {}
+        # What is known to be otherwise through the gateway, each with its reason.
+        self.known = json.loads((HERE / "differences.json").read_text(encoding="utf-8"))
+        self.met = set()
+
+    def is_known(self, where, what):
+        """Whether this is listed to be otherwise."""
+        for number, known in enumerate(self.known):
+            if known["where"] in where and known["what"] in what:
+                self.met.add(number)
+                return True
+        return False
 
     def walk_all(self, server, place, token=None):
         """Every client through a server: one after the other where they share a folder."""
-        clients = walks.clients_of(server)
 
         def one(client):
             if server.plan == "filesystem":
                 servers.emptied(self.folder)
             return client, walks.walk(client, server, place, self.folder, token)
 
-        with ThreadPoolExecutor(1 if server.plan == "filesystem" else WORKERS) as pool:
-            return list(pool.map(one, clients))
+        shared = server.plan == "filesystem" or server.name == "demo"
+        with ThreadPoolExecutor(1 if shared else WORKERS) as pool:
+            return list(pool.map(one, walks.clients_of(server)))
 
     def walk_directly(self):
         for server in self.servers:
@@ -51,9 +69,58 @@ class Lab:
                     raise Failed(f"the walk itself fails: {told}")
                 self.direct[server.name, client.name] = told
 
+    def walk_through(self):
+        """With a full token, all is as it was; with a narrow one, what it grants."""
+        self.direct or self.walk_directly()
+        faults = []
+        with gateway(self) as guarded:
+            full = guarded.full_token()
+            for server in self.servers:
+                little = guarded.token(narrow.grants(server))
+                for client, told in self.walk_all(server, guarded.url(server), full):
+                    where = f"{server.name}, {client.name}"
+                    found = walks.differences(self.direct[server.name, client.name], told)
+                    faults += [f"{where}: {words}" for words in found if not self.is_known(where, words)]
+                    print(f"   {where}: {len(told)} steps, {len(found)} otherwise", flush=True)
+                for client, told in self.walk_all(server, guarded.url(server), little):
+                    where = f"{server.name}, {client.name}, narrow"
+                    found = narrow.faults(server, server.steps(), self.direct[server.name, client.name], told)
+                    faults += [f"{where}: {words}" for words in found if not self.is_known(where, words)]
+                    print(f"   {where}: {len(told)} steps, {len(found)} otherwise", flush=True)
+            print(f"   {len(guarded.records())} records", flush=True)
+        report(faults)
+
+    def conform(self):
+        """The same outcome of each check with the gateway in between."""
+        faults = []
+        with Running([node(), HERE / "fixture.mjs"], self.work / "fixture.log") as fixture:
+            target = fixture.address()
+            server = servers.Server("fixture", "fixture", (), is_http=True)
+            self.servers.append(server)
+            with gateway(self, urls={"fixture": target}) as guarded:
+                token = guarded.full_token()
+                with conformance.forwarder(guarded.url(server), self.work / "forwarder.log", token) as forwarder:
+                    for revision in conformance.REVISIONS:
+                        direct = conformance.suite(target, revision, self.work / f"direct-{revision}")
+                        through = conformance.suite(forwarder.address(), revision, self.work / f"through-{revision}")
+                        checks = [status for name, all in direct.items() if isinstance(name, str) for status in all]
+                        good = checks.count("SUCCESS")
+                        other = list(conformance.compared(direct, through))
+                        print(f"   {revision}: {len(checks)} checks, {good} good directly, {len(other)} otherwise", flush=True)
+                        for name, before, after, why in other:
+                            if not self.is_known(f"conformance {revision}", name):
+                                faults.append(f"{revision}: {name}: {before} became {after}: {why}")
+            self.servers.remove(server)
+        report(faults)
+
+
+def report(faults):
+    if faults:
+        raise Failed(f"{len(faults)} surprises:\n  " + "\n  ".join(faults))
+
 
 def chapters(lab):
-    return {"direct": lab.walk_directly}
+    return {"direct": lab.walk_directly, "through": lab.walk_through, "conformance": lab.conform}
 
 
 def main():
@@ -64,6 +131,9 @@ def main():
         for name in wanted or known:
             print(f"\n-- {name}", flush=True)
             known[name]()
+        unmet = [known for number, known in enumerate(lab.known) if number not in lab.met]
+        if unmet and not wanted:
+            raise Failed(f"no longer otherwise, but listed in differences.json: {unmet}")
     print("\nall as expected", flush=True)
 
 

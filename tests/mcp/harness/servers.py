@@ -1,5 +1,6 @@
 """The servers that are walked through: real ones, and the demo's."""
 
+import json
 import shutil
 import time
 import urllib.error
@@ -24,6 +25,9 @@ class Server:
 
     def plan_file(self):
         return HERE / "plans" / f"{self.plan}.json"
+
+    def steps(self):
+        return json.loads(self.plan_file().read_text(encoding="utf-8"))
 
 
 def all_servers(hardtack, folder):
