@@ -9,7 +9,11 @@
 pub mod catalogue;
 #[cfg(feature = "proxy")]
 mod credential;
+#[cfg(feature = "proxy")]
+pub mod discover;
 mod follow;
+#[cfg(feature = "proxy")]
+mod http;
 #[cfg(feature = "proxy")]
 mod mcp;
 #[cfg(feature = "proxy")]
@@ -19,6 +23,11 @@ pub mod service;
 #[cfg(feature = "proxy")]
 mod upstream;
 
+#[cfg(feature = "proxy")]
+pub mod wrap;
+
+#[cfg(feature = "proxy")]
+pub use self::http::{HttpOptions, HttpProxy, HttpServer, HttpServerError};
 #[cfg(feature = "proxy")]
 pub use credential::{Credential, CredentialError, TokenError};
 pub use follow::{

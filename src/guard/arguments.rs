@@ -27,7 +27,7 @@ const STRIPPED: &[&str] = &[
 ];
 
 /// Takes out the headers that a handler must not see.
-pub(super) fn strip(headers: &mut HeaderMap) {
+pub(crate) fn strip(headers: &mut HeaderMap) {
     for name in STRIPPED {
         headers.remove(*name);
     }
@@ -57,7 +57,7 @@ pub(super) fn plain_request(parts: &Parts) -> Result<(), Refusal> {
 }
 
 /// The arguments made of the strings of path and query and of the members of the body.
-pub(super) fn collect(
+pub(crate) fn collect(
     parts: &Parts,
     body: &Bytes,
     strings: Vec<(String, String)>,

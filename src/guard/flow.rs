@@ -58,6 +58,16 @@ pub(super) struct Shared {
 }
 
 impl Guard {
+    /// The whole body, once, within the guard's bounds.
+    pub(crate) async fn read<B>(&self, body: B) -> Result<Bytes, Refusal>
+    where
+        B: http_body::Body + Send,
+        B::Data: Buf + Send,
+        B::Error: Into<axum::BoxError>,
+    {
+        self.shared.read(body).await
+    }
+
     /// What is forwarded of one request: who may, and the bytes that were judged.
     async fn decide<B>(&self, parts: &mut Parts, body: B) -> Result<(Allowed, Bytes), Refusal>
     where

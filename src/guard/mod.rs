@@ -58,7 +58,7 @@
 
 mod admission;
 mod allowed;
-mod arguments;
+pub(crate) mod arguments;
 mod builder;
 mod cache;
 mod flow;
@@ -66,7 +66,7 @@ mod freshness;
 mod holder;
 mod layer;
 mod nonce;
-mod path;
+pub(crate) mod path;
 mod recent;
 #[cfg(feature = "redis")]
 mod redis;

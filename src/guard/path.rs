@@ -7,7 +7,7 @@ use std::fmt::Write;
 /// *Shape*: a literal segment is compared as written, escapes included; a capture takes exactly
 /// one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Template {
+pub(crate) struct Template {
     segments: Vec<Segment>,
 }
 
@@ -19,7 +19,7 @@ enum Segment {
 
 impl Template {
     /// Reads a template.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let rest = text.strip_prefix('/').ok_or("a path starts with `/`")?;
         let mut segments = Vec::new();
         if !rest.is_empty() {
@@ -36,7 +36,7 @@ impl Template {
     }
 
     /// The captured values, still encoded, where the path has the template's form.
-    pub(super) fn captures<'a>(&'a self, path: &[&'a str]) -> Option<Vec<(&'a str, &'a str)>> {
+    pub(crate) fn captures<'a>(&'a self, path: &[&'a str]) -> Option<Vec<(&'a str, &'a str)>> {
         if path.len() != self.segments.len() {
             return None;
         }
@@ -53,12 +53,12 @@ impl Template {
     }
 
     /// Sorts before every template that is less exact: a literal before a capture, from the left.
-    pub(super) fn rank(&self) -> Vec<bool> {
+    pub(crate) fn rank(&self) -> Vec<bool> {
         self.segments.iter().map(|segment| segment.name().is_some()).collect()
     }
 
     /// The template with nameless captures: two of the same form take the same paths.
-    pub(super) fn form(&self) -> String {
+    pub(crate) fn form(&self) -> String {
         self.segments.iter().fold(String::new(), |mut form, segment| {
             // Writing to a string cannot fail.
             let _ = match segment {
@@ -109,7 +109,7 @@ pub(super) fn router_form(path: &str) -> String {
 }
 
 /// The segments of a path, each still encoded, none of which anybody could read as something else.
-pub(super) fn segments(path: &str) -> Result<Vec<&str>, &'static str> {
+pub(crate) fn segments(path: &str) -> Result<Vec<&str>, &'static str> {
     let rest = path.strip_prefix('/').ok_or("the path does not start with `/`")?;
     if rest.is_empty() {
         return Ok(Vec::new());
@@ -127,7 +127,7 @@ pub(super) fn segments(path: &str) -> Result<Vec<&str>, &'static str> {
 }
 
 /// The text of one segment.
-pub(super) fn decoded(segment: &str) -> Result<String, &'static str> {
+pub(crate) fn decoded(segment: &str) -> Result<String, &'static str> {
     let text = percent_decoded(segment, false)?;
     if text == "." || text == ".." {
         return Err("the path has a dot segment");
@@ -145,7 +145,7 @@ pub(super) fn decoded(segment: &str) -> Result<String, &'static str> {
 ///
 /// *Source*: application/x-www-form-urlencoded of the WHATWG URL standard, with refusals where
 /// readers differ.
-pub(super) fn query(text: &str) -> Result<Vec<(String, String)>, &'static str> {
+pub(crate) fn query(text: &str) -> Result<Vec<(String, String)>, &'static str> {
     if text.is_empty() {
         return Ok(Vec::new());
     }

@@ -67,11 +67,17 @@ mod guard;
 mod holders;
 mod laws;
 mod limits;
+#[cfg(feature = "cli")]
+mod logged;
+#[cfg(feature = "proxy")]
+mod mcp;
 mod outline;
 #[cfg(feature = "cli")]
 mod policy;
 mod proof;
 mod properties;
+#[cfg(feature = "cli")]
+mod raw_http;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
@@ -80,10 +86,14 @@ mod redis_server;
 #[cfg(feature = "guard")]
 mod replay;
 mod request_order;
+#[cfg(feature = "cli")]
+mod slow_body;
 mod support;
 #[cfg(feature = "gateway")]
 mod support_guard;
 mod tidy;
+#[cfg(feature = "cli")]
+mod upstream;
 mod vectors;
 mod verification;
 mod wire_mutation;

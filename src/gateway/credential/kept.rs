@@ -1,9 +1,8 @@
-//! One value, kept while it is good and renewed by one at a time.
+//! One value, kept while it is good and renewed by one at a time. Moments are microseconds of a
+//! monotonic clock.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use tokio::time::Instant;
 
 use super::error::CredentialError;
 use super::value::Value;
@@ -33,7 +32,8 @@ pub(super) struct Kept {
 
 #[derive(Default)]
 struct State {
-    held: Option<(Held, Instant)>,
+    /// With the moment from which it is counted.
+    held: Option<(Held, u64)>,
     failed: Option<Failed>,
     is_renewing: bool,
 }
@@ -41,7 +41,7 @@ struct State {
 struct Failed {
     error: CredentialError,
     count: u32,
-    again: Instant,
+    again: u64,
 }
 
 /// What is to be done for a value.
@@ -58,9 +58,8 @@ pub(super) enum Look {
 
 impl Kept {
     /// What is to be done now. `Ageing` is said to one caller only.
-    pub(super) fn look(&self) -> Look {
+    pub(super) fn look(&self, now: u64) -> Look {
         let mut state = self.state();
-        let now = Instant::now();
         let pauses = state.pauses(now);
         match state.good(now) {
             Some((value, true)) => Look::Good(value),
@@ -74,9 +73,8 @@ impl Kept {
     }
 
     /// What another has come to meanwhile, for whoever waited at the gate.
-    pub(super) fn settled(&self) -> Option<Result<Arc<Value>, CredentialError>> {
+    pub(super) fn settled(&self, now: u64) -> Option<Result<Arc<Value>, CredentialError>> {
         let mut state = self.state();
-        let now = Instant::now();
         match (state.good(now), state.pauses(now)) {
             (Some((value, true)), _) | (Some((value, false)), Some(_)) => Some(Ok(value)),
             (Some((_, false)), None) => None,
@@ -88,9 +86,9 @@ impl Kept {
     pub(super) fn put(
         &self,
         obtained: Result<Held, CredentialError>,
+        now: u64,
     ) -> Result<Arc<Value>, CredentialError> {
         let mut state = self.state();
-        let now = Instant::now();
         state.is_renewing = false;
         match obtained {
             Ok(held) => {
@@ -101,7 +99,7 @@ impl Kept {
             Err(error) => {
                 let count = state.failed.as_ref().map_or(0, |failed| failed.count).min(6);
                 let pause = Duration::from_secs(1 << count).min(PAUSE_MAX);
-                let again = now + pause;
+                let again = after(now, pause);
                 state.failed = Some(Failed { error: error.clone(), count: count + 1, again });
                 state.good(now).map(|(value, _)| value).ok_or(error)
             }
@@ -109,10 +107,10 @@ impl Kept {
     }
 
     /// Gives up this value, if it is still the one and not new.
-    pub(super) fn forget(&self, value: &Arc<Value>) {
+    pub(super) fn forget(&self, value: &Arc<Value>, now: u64) {
         let mut state = self.state();
         let is_old = state.held.as_ref().is_some_and(|(held, since)| {
-            Arc::ptr_eq(&held.value, value) && since.elapsed() >= REFUSABLE_AFTER
+            Arc::ptr_eq(&held.value, value) && now >= after(*since, REFUSABLE_AFTER)
         });
         if is_old {
             state.held = None;
@@ -126,9 +124,9 @@ impl Kept {
 
 impl State {
     /// The value and whether it is fresh; one that is no longer good is wiped.
-    fn good(&mut self, now: Instant) -> Option<(Arc<Value>, bool)> {
+    fn good(&mut self, now: u64) -> Option<(Arc<Value>, bool)> {
         let (held, since) = self.held.as_ref()?;
-        let within = |time: Option<Duration>| time.is_none_or(|time| now < *since + time);
+        let within = |time: Option<Duration>| time.is_none_or(|time| now < after(*since, time));
         if within(held.good) {
             return Some((Arc::clone(&held.value), within(held.fresh)));
         }
@@ -137,8 +135,12 @@ impl State {
     }
 
     /// The last error, while it is not tried again.
-    fn pauses(&self, now: Instant) -> Option<CredentialError> {
+    fn pauses(&self, now: u64) -> Option<CredentialError> {
         let failed = self.failed.as_ref()?;
         (now < failed.again).then(|| failed.error.clone())
     }
+}
+
+fn after(moment: u64, time: Duration) -> u64 {
+    moment.saturating_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
 }

@@ -22,7 +22,9 @@ use value::Place;
 pub(super) use value::Value;
 
 use super::upstream::UpstreamError;
+use crate::config::SystemClock;
 use crate::config::gateway::{CredentialConfig, CredentialKind, Secret};
+use crate::model::Clock;
 
 /// For how long a file is not looked at again.
 const FILE_FRESH: Duration = Duration::from_secs(5);
@@ -47,6 +49,7 @@ struct Inner {
     place: Place,
     origin: Origin,
     kept: Kept,
+    clock: Arc<dyn Clock>,
 }
 
 enum Origin {
@@ -60,6 +63,17 @@ impl Credential {
     ///
     /// *Errors*: [`CredentialError::Address`] where tokens are fetched from what is no address.
     pub fn new(config: CredentialConfig, name: &str) -> Result<Self, CredentialError> {
+        Self::with_clock(config, name, Arc::new(SystemClock))
+    }
+
+    /// The same, kept and renewed by this clock.
+    ///
+    /// *Errors*: [`CredentialError::Address`].
+    pub fn with_clock(
+        config: CredentialConfig,
+        name: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, CredentialError> {
         let (place, origin) = match config.kind {
             CredentialKind::Header { name, value } => (Place::Header(name), Origin::Secret(value)),
             CredentialKind::Bearer(secret) => (Place::Bearer, Origin::Secret(secret)),
@@ -75,7 +89,7 @@ impl Credential {
             }
         };
         let name = config.name.unwrap_or_else(|| name.to_owned());
-        Ok(Self(Arc::new(Inner { name, place, origin, kept: Kept::default() })))
+        Ok(Self(Arc::new(Inner { name, place, origin, kept: Kept::default(), clock })))
     }
 
     /// What records call it.
@@ -97,7 +111,7 @@ impl Credential {
     }
 
     async fn value(&self) -> Result<Arc<Value>, CredentialError> {
-        let renewing = match self.0.kept.look() {
+        let renewing = match self.0.kept.look(self.0.clock.micros()) {
             Look::Good(value) => return Ok(value),
             Look::Failed(error) => return Err(error),
             Look::Ageing(value) => {
@@ -112,7 +126,7 @@ impl Credential {
 
     /// The upstream did not take this value: the next call does not use it again.
     pub(super) fn was_refused(&self, value: &Arc<Value>) {
-        self.0.kept.forget(value);
+        self.0.kept.forget(value, self.0.clock.micros());
     }
 }
 
@@ -120,14 +134,16 @@ impl Inner {
     /// Obtains the value anew, unless another did while this one waited.
     async fn renew(self: Arc<Self>) -> Result<Arc<Value>, CredentialError> {
         let _one_at_a_time = self.kept.gate.lock().await;
-        if let Some(settled) = self.kept.settled() {
+        if let Some(settled) = self.kept.settled(self.clock.micros()) {
             return settled;
         }
+        // What is obtained is good from when it was asked for.
+        let asked = self.clock.micros();
         let obtained = self.obtain().await;
         if let Err(error) = &obtained {
             tracing::warn!(credential = self.name, %error, "a credential could not be renewed");
         }
-        self.kept.put(obtained)
+        self.kept.put(obtained, asked)
     }
 
     async fn obtain(&self) -> Result<Held, CredentialError> {

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::error::{CredentialError, TokenError};
 use crate::config::gateway::{ClientAuth, ClientCredentials, Exchange, Secret, SecretText};
-use crate::gateway::upstream::{Address, UpstreamOptions, Wire};
+use crate::gateway::upstream::{Address, Change, UpstreamOptions, Wire};
 
 /// How long fetching a token may take.
 const FETCH_TIME: Duration = Duration::from_secs(10);
@@ -181,7 +181,7 @@ impl TokenEndpoint {
         request: Request<Body>,
     ) -> Result<(StatusCode, Zeroizing<Vec<u8>>), TokenError> {
         let (parts, body) = request.into_parts();
-        let sent = self.wire.exchange(parts, body, &options()).await;
+        let sent = self.wire.exchange(parts, body, &options(), Change::None).await;
         let response = sent.map_err(|error| TokenError::NoAnswer(error.code()))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;

@@ -1,7 +1,7 @@
 //! Headers that are for one connection alone.
 
-use http::header::{CONNECTION, HeaderName, TRANSFER_ENCODING};
-use http::{HeaderMap, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Version};
 
 /// Headers of one connection, whether `Connection` names them or not.
 const HOP_BY_HOP: &[&str] = &[
@@ -42,12 +42,16 @@ pub(in crate::gateway) fn named(headers: &HeaderMap) -> Vec<HeaderName> {
 /// *Source*: RFC 9112, section 6.
 pub(super) fn is_plainly_framed(version: Version, headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     match (codings.next(), codings.next()) {
-        (None, _) => headers.get_all(http::header::CONTENT_LENGTH).iter().count() <= 1,
+        (None, _) => {
+            let is_plain = |value: &HeaderValue| value.as_bytes().iter().all(u8::is_ascii_digit);
+            lengths.next().is_none_or(is_plain) && lengths.next().is_none()
+        }
         (Some(coding), None) => {
             version == Version::HTTP_11
                 && coding.as_bytes().eq_ignore_ascii_case(b"chunked")
-                && !headers.contains_key(http::header::CONTENT_LENGTH)
+                && lengths.next().is_none()
         }
         _ => false,
     }

@@ -20,15 +20,17 @@ mod reply;
 mod sent;
 #[cfg(test)]
 mod tests;
+mod tunnel;
 mod wire;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, SEC_WEBSOCKET_EXTENSIONS};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
@@ -40,7 +42,8 @@ use needles::Scanner;
 pub(super) use needles::{Needles, SECRET_BYTES_MIN, percent_encoded};
 pub use options::UpstreamOptions;
 use reply::Reply;
-pub(super) use wire::Wire;
+pub(super) use tunnel::Tunnel;
+pub(super) use wire::{Change, Wire};
 
 use super::credential::{Credential, Value};
 
@@ -105,7 +108,31 @@ impl Upstream {
         request: Request<Body>,
         credential: Option<&Credential>,
     ) -> Result<Response<Body>, UpstreamError> {
-        let sent = self.exchange(request, credential).await;
+        let sent = match self.exchange(request, credential, Change::None).await {
+            Ok(answer) => self.passed_on(answer).await,
+            Err(error) => Err(error),
+        };
+        self.told(sent)
+    }
+
+    /// Sends a request that asks for a WebSocket. Where the upstream agrees, there is a tunnel besides
+    /// the answer, which then has no body.
+    pub(super) async fn change(
+        &self,
+        request: Request<Body>,
+        credential: Option<&Credential>,
+    ) -> Result<(Response<Body>, Option<Tunnel>), UpstreamError> {
+        let sent = match self.exchange(request, credential, Change::WebSocket).await {
+            Ok(answer) if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                self.changed(answer).map(|(response, tunnel)| (response, Some(tunnel)))
+            }
+            Ok(answer) => self.passed_on(answer).await.map(|response| (response, None)),
+            Err(error) => Err(error),
+        };
+        self.told(sent)
+    }
+
+    fn told<T>(&self, sent: Result<T, UpstreamError>) -> Result<T, UpstreamError> {
         if let Err(error) = &sent {
             tracing::warn!(upstream = &*self.name, code = error.code(), %error, "no answer");
         }
@@ -116,30 +143,31 @@ impl Upstream {
         &self,
         request: Request<Body>,
         credential: Option<&Credential>,
-    ) -> Result<Response<Body>, UpstreamError> {
+        change: Change,
+    ) -> Result<Answer, UpstreamError> {
         let began = Instant::now();
         let turn = self.turn().await?;
         let (mut parts, body) = request.into_parts();
         // Before the credential is put in, so that no caller has it taken out again.
         hop::strip(&mut parts.headers);
-        let shown = match credential {
-            Some(credential) => {
-                let value = credential.current().await?;
-                value.put_into(&mut parts)?;
-                parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-                Some((credential, value))
-            }
-            None => None,
-        };
-        let response = self.wire.exchange(parts, body, &self.options).await?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            if let Some((credential, value)) = &shown {
+        let mut shown = None;
+        if let Some(credential) = credential {
+            let value = credential.current().await?;
+            value.put_into(&mut parts)?;
+            // What comes back must be searched as it is.
+            parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            parts.headers.remove(SEC_WEBSOCKET_EXTENSIONS);
+            shown = Some(value);
+        }
+        let response = self.wire.exchange(parts, body, &self.options, change).await?;
+        if let (Some(credential), Some(value)) = (credential, &shown) {
+            if response.status() == StatusCode::UNAUTHORIZED {
                 credential.was_refused(value);
                 return Err(UpstreamError::CredentialRefused);
             }
         }
         let left = self.options.total_timeout.map(|total| total.saturating_sub(began.elapsed()));
-        self.passed_on(response, shown.map(|(_, value)| value), left, turn).await
+        Ok(Answer { response, shown, left, turn })
     }
 
     /// Waits for one of the requests that are with the upstream to end.
@@ -152,29 +180,12 @@ impl Upstream {
     }
 
     /// The answer as it goes down.
-    async fn passed_on(
-        &self,
-        response: Response<Incoming>,
-        value: Option<Arc<Value>>,
-        left: Option<std::time::Duration>,
-        turn: OwnedSemaphorePermit,
-    ) -> Result<Response<Body>, UpstreamError> {
+    async fn passed_on(&self, answer: Answer) -> Result<Response<Body>, UpstreamError> {
+        let Answer { response, shown, left, turn } = answer;
         let (mut parts, body) = response.into_parts();
-        if parts.status.is_informational() {
-            return Err(UpstreamError::Broken);
-        }
+        let scanner = searched(&parts.headers, shown)?;
         // A reason phrase is in there, which nobody searches.
-        parts.extensions = http::Extensions::new();
-        let mut scanner = None;
-        if let Some(value) = value {
-            if is_encoded(&parts.headers) {
-                return Err(UpstreamError::Encoded);
-            }
-            if value.needles().within_headers(&parts.headers) {
-                return Err(UpstreamError::Echoed);
-            }
-            scanner = Some(Scanner::new(Arc::clone(value.needles())));
-        }
+        parts.extensions = Extensions::new();
         let waits = scanner.is_some() && !is_event_stream(&parts.headers);
         let (idle, name) = (self.options.idle_timeout, Arc::clone(&self.name));
         let mut reply = Reply::new(body, scanner, idle, left, turn, name);
@@ -182,6 +193,42 @@ impl Upstream {
             reply.begin().await?;
         }
         Ok(Response::from_parts(parts, Body::new(reply)))
+    }
+
+    /// The answer that ends a connection's HTTP, and what follows it.
+    fn changed(&self, answer: Answer) -> Result<(Response<Body>, Tunnel), UpstreamError> {
+        let Answer { mut response, shown, turn, .. } = answer;
+        let scanner = searched(response.headers(), shown)?;
+        let upstream = hyper::upgrade::on(&mut response);
+        let (idle, name) = (self.options.idle_timeout, Arc::clone(&self.name));
+        let (mut parts, _) = response.into_parts();
+        parts.extensions = Extensions::new();
+        let tunnel = Tunnel { upstream, scanner, idle, turn, name };
+        Ok((Response::from_parts(parts, Body::empty()), tunnel))
+    }
+}
+
+/// An answer whose head is there.
+struct Answer {
+    response: Response<Incoming>,
+    shown: Option<Arc<Value>>,
+    /// Of the time for the whole exchange.
+    left: Option<Duration>,
+    turn: OwnedSemaphorePermit,
+}
+
+/// Searches the head of an answer to a request with a credential, and gives what searches the rest.
+fn searched(
+    headers: &HeaderMap,
+    shown: Option<Arc<Value>>,
+) -> Result<Option<Scanner>, UpstreamError> {
+    let Some(value) = shown else { return Ok(None) };
+    if is_encoded(headers) {
+        return Err(UpstreamError::Encoded);
+    }
+    match value.needles().within_headers(headers) {
+        true => Err(UpstreamError::Echoed),
+        false => Ok(Some(Scanner::new(Arc::clone(value.needles())))),
     }
 }
 

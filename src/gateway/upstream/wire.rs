@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{CONTENT_LENGTH, EXPECT, HOST};
-use http::{Request, Response, Version, request};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, UPGRADE};
+use http::{HeaderValue, Request, Response, StatusCode, Version, request, response};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -31,6 +31,18 @@ const HEADERS_MAX: usize = 200;
 
 /// What is far enough away to be never, and still a moment.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The one protocol that a connection may change to.
+const WEBSOCKET: &str = "websocket";
+
+/// Whether a request asks for another protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::gateway) enum Change {
+    /// It does not.
+    None,
+    /// For a WebSocket (RFC 6455).
+    WebSocket,
+}
 
 /// The connections to one upstream.
 #[derive(Clone)]
@@ -70,8 +82,13 @@ impl Wire {
         mut parts: request::Parts,
         body: Body,
         options: &UpstreamOptions,
+        change: Change,
     ) -> Result<Response<Incoming>, UpstreamError> {
         hop::strip(&mut parts.headers);
+        if change == Change::WebSocket {
+            parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            parts.headers.insert(UPGRADE, HeaderValue::from_static(WEBSOCKET));
+        }
         let target = parts.uri.path_and_query().cloned().ok_or(UpstreamError::Target)?;
         parts.uri = self.address.whole(target).ok_or(UpstreamError::Target)?;
         parts.version = Version::HTTP_11;
@@ -85,6 +102,9 @@ impl Wire {
         let response = self.head(Request::from_parts(parts, sent), &progress, options).await?;
         let (mut head, body) = response.into_parts();
         if !hop::is_plainly_framed(head.version, &head.headers) {
+            return Err(UpstreamError::Broken);
+        }
+        if head.status.is_informational() && !has_changed(&head, change) {
             return Err(UpstreamError::Broken);
         }
         hop::strip(&mut head.headers);
@@ -111,6 +131,17 @@ impl Wire {
             }
         }
     }
+}
+
+/// Whether the connection became what it was asked to be.
+fn has_changed(head: &response::Parts, change: Change) -> bool {
+    let mut protocols = head.headers.get_all(UPGRADE).iter();
+    let is_websocket =
+        |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(WEBSOCKET.as_bytes());
+    change == Change::WebSocket
+        && head.status == StatusCode::SWITCHING_PROTOCOLS
+        && protocols.next().is_some_and(is_websocket)
+        && protocols.next().is_none()
 }
 
 /// What a client's error means. Its text is told to nobody.

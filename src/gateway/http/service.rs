@@ -1,0 +1,285 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderName, UPGRADE};
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use hyper::upgrade::OnUpgrade;
+
+use super::arguments::{Read, Reading};
+use super::forward;
+use super::routes::{Found, HttpServerError, Routes, Served};
+use super::tenured::Tenured;
+use crate::config::gateway::{Limits, Route as RouteSettings};
+use crate::gateway::credential::Credential;
+use crate::gateway::mcp::{ToolFacts, Tools};
+use crate::gateway::ops::{Flight, Flights};
+use crate::gateway::upstream::{Tunnel, Upstream, UpstreamError};
+use crate::guard::{Admitted, Challenge, Circumstances, Guard, Refusal, Tenure, ToolCall};
+use crate::model::{JsonProfile, TargetUri};
+use crate::present::Credentials;
+
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Longest trace that is recorded, in characters.
+const TRACE_CHARS_MAX: usize = 128;
+
+/// Longest opaque body where nothing else is said, in bytes.
+const UPLOAD_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// What a gateway for plain HTTP takes.
+#[derive(Clone)]
+pub struct HttpOptions {
+    /// The gateway's identifier, which challenges name as the realm.
+    pub gateway: String,
+    /// Decides every call; bodies that are judged are held to its bounds.
+    pub guard: Guard,
+    /// What is known of the servers' tools.
+    pub tools: Arc<dyn Tools>,
+    /// The calls in flight.
+    pub flights: Flights,
+    /// How many there may be.
+    pub limits: Limits,
+    /// The gateway's own address, as its callers know it.
+    pub public_uri: Option<TargetUri>,
+    /// Longest opaque body, in bytes: 1 GiB.
+    pub upload_bytes_max: u64,
+    /// How often a lasting answer is asked whether its token still holds: each second.
+    pub tenure_every: Duration,
+}
+
+impl HttpOptions {
+    /// A gateway with this guard and this knowledge of tools, the rest by default.
+    pub fn new(gateway: &str, guard: Guard, tools: Arc<dyn Tools>) -> Self {
+        Self {
+            gateway: gateway.to_owned(),
+            guard,
+            tools,
+            flights: Flights::default(),
+            limits: Limits::default(),
+            public_uri: None,
+            upload_bytes_max: UPLOAD_BYTES_MAX,
+            tenure_every: Duration::from_secs(1),
+        }
+    }
+}
+
+/// One server of plain HTTP behind the gateway.
+#[derive(Clone)]
+pub struct HttpServer {
+    /// Its name in grants and records.
+    pub name: String,
+    /// Where it answers.
+    pub upstream: Upstream,
+    /// Which whole numbers it reads exactly.
+    pub profile: JsonProfile,
+    /// Which request is which tool.
+    pub routes: Vec<RouteSettings>,
+}
+
+/// The gateway's endpoints for plain HTTP.
+///
+/// *Shape*: cheap to clone.
+#[derive(Clone)]
+pub struct HttpProxy {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: HttpOptions,
+    routes: Routes,
+}
+
+/// A call that may go up.
+struct Call {
+    body: Body,
+    credential: Option<Credential>,
+    /// Whether the connection may become a WebSocket.
+    changes: bool,
+    tenure: Tenure,
+    flight: Flight,
+}
+
+impl HttpProxy {
+    /// The endpoints of these servers.
+    ///
+    /// *Errors*: [`HttpServerError`].
+    pub fn new(
+        options: HttpOptions,
+        servers: impl IntoIterator<Item = HttpServer>,
+    ) -> Result<Self, HttpServerError> {
+        let mut routes = Routes::default();
+        for server in servers {
+            let HttpServer { name, upstream, profile, routes: own } = server;
+            let served = Arc::new(Served { upstream, profile });
+            for route in &own {
+                routes.add(&name, route, Arc::clone(&served))?;
+            }
+        }
+        Ok(Self { shared: Arc::new(Shared { options, routes }) })
+    }
+
+    /// Every request that no other route of the router takes.
+    pub fn router(&self) -> Router {
+        Router::new().fallback(endpoint).with_state(Arc::clone(&self.shared))
+    }
+}
+
+async fn endpoint(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response<Body> {
+    let (mut parts, body) = request.into_parts();
+    let values = |name| parts.headers.get_all(name).iter().cloned().collect::<Vec<_>>();
+    let (authorization, proofs) = (values(AUTHORIZATION), values(DPOP));
+    let credentials = Credentials::from_headers(
+        authorization.iter().map(HeaderValue::as_bytes),
+        proofs.iter().map(HeaderValue::as_bytes),
+    );
+    let decided = match shared.options.guard.admit(credentials, &parts).await {
+        Ok(admitted) => shared.decide(admitted, &parts, body).await,
+        Err(refusal) => Err(refusal),
+    };
+    match decided {
+        Ok((call, server)) => shared.pass(&mut parts, call, &server).await,
+        Err(refusal) => refusal.response(&Challenge::of(&shared.options.gateway)),
+    }
+}
+
+impl Shared {
+    /// Reads a request as a call of a tool, and decides it.
+    async fn decide(
+        &self,
+        admitted: Admitted,
+        parts: &Parts,
+        body: Body,
+    ) -> Result<(Call, Arc<Served>), Refusal> {
+        let (Found { route, captures }, changes) = match self.find(parts) {
+            Ok(found) => found,
+            Err(refusal) => return Err(admitted.refuse(refusal).await),
+        };
+        let reading = Reading {
+            guard: &self.options.guard,
+            kind: route.body,
+            profile: route.server.profile,
+            upload_bytes_max: self.options.upload_bytes_max,
+        };
+        let Read { args, body } = match reading.read(parts, captures, body).await {
+            Ok(read) => read,
+            Err(refusal) => return Err(admitted.refuse(refusal).await),
+        };
+        let ToolFacts { labels, credential, .. } = self.options.tools.facts(&route.tool);
+        let trace = parts.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+        let circumstances = Circumstances {
+            labels,
+            credential: credential.as_ref().map(|credential| credential.name().to_owned()),
+            trace: trace.map(|trace| trace.chars().take(TRACE_CHARS_MAX).collect()),
+        };
+        let begun = self.options.flights.begin(admitted.owner(), &self.options.limits);
+        let begun = begun.and_then(|flight| {
+            self.options.tools.check(&route.tool, &args)?;
+            Ok(flight)
+        });
+        let call = ToolCall { tool: route.tool.clone(), args };
+        let flight = match begun {
+            Ok(flight) => flight,
+            Err(refusal) => {
+                return Err(admitted.refuse_call(call, &circumstances, refusal).await);
+            }
+        };
+        let tenure = admitted.tenure();
+        admitted.judge(call, circumstances).await?;
+        Ok((Call { body, credential, changes, tenure, flight }, Arc::clone(&route.server)))
+    }
+
+    /// The route that takes a request, and whether the connection becomes a WebSocket.
+    fn find(&self, parts: &Parts) -> Result<(Found<'_>, bool), Refusal> {
+        forward::has_one_reading(parts)?;
+        let changes = forward::asks_for_websocket(parts)?;
+        let bad = |why| Refusal::malformed(StatusCode::BAD_REQUEST, why);
+        let Some(found) = self.routes.find(parts).map_err(bad)? else {
+            let why = "no tool has this method and path";
+            return Err(Refusal::malformed(StatusCode::NOT_FOUND, why));
+        };
+        match changes && !found.route.upgrade {
+            true => Err(bad("a connection that changes its protocol cannot be judged")),
+            false => Ok((found, changes)),
+        }
+    }
+
+    /// Sends a decided call up, and the answer down.
+    async fn pass(&self, parts: &mut Parts, call: Call, served: &Served) -> Response<Body> {
+        let Call { body, credential, changes, tenure, flight } = call;
+        let caller = changes.then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
+        let request = match self.request(parts, body, &served.upstream) {
+            Ok(request) => request,
+            Err(error) => return error.response(),
+        };
+        let every = self.options.tenure_every;
+        if changes {
+            let changed = served.upstream.change(request, credential.as_ref()).await;
+            return match changed {
+                Ok((answer, Some(tunnel))) => joined(answer, tunnel, caller, tenure, every),
+                Ok((answer, None)) => answer,
+                Err(error) => error.response(),
+            };
+        }
+        let answer = match served.upstream.send(request, credential.as_ref()).await {
+            Ok(answer) if is_event_stream(&answer) => {
+                answer.map(|body| Body::new(Tenured::new(body, tenure, every)))
+            }
+            Ok(answer) => answer,
+            Err(error) => error.response(),
+        };
+        flight.until_sent(answer)
+    }
+
+    /// The request as it goes up: path and query as they came, below the upstream's own.
+    fn request(
+        &self,
+        parts: &mut Parts,
+        body: Body,
+        upstream: &Upstream,
+    ) -> Result<Request<Body>, UpstreamError> {
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        let target = upstream.below(target)?;
+        let public = self.options.public_uri.as_ref().map_or("http:", TargetUri::as_str);
+        let scheme = if public.starts_with("https:") { "https" } else { "http" };
+        forward::prepare(parts, scheme);
+        let mut request = Request::new(body);
+        *request.method_mut() = parts.method.clone();
+        *request.uri_mut() = Uri::from(target);
+        *request.headers_mut() = std::mem::take(&mut parts.headers);
+        Ok(request)
+    }
+}
+
+/// Lets bytes pass once the caller has the answer.
+fn joined(
+    mut answer: Response<Body>,
+    tunnel: Tunnel,
+    caller: Option<OnUpgrade>,
+    tenure: Tenure,
+    every: Duration,
+) -> Response<Body> {
+    let Some(caller) = caller else { return UpstreamError::Broken.response() };
+    tokio::spawn(tunnel.pass(caller, every, move || tenure.holds()));
+    let headers = answer.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    answer
+}
+
+/// Whether an answer may go on for ever.
+fn is_event_stream(answer: &Response<Body>) -> bool {
+    let kind = answer.headers().get(CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase());
+    kind.is_some_and(|kind| kind.starts_with(b"text/event-stream"))
+}
+
+impl fmt::Debug for HttpProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpProxy").field("gateway", &self.shared.options.gateway).finish()
+    }
+}
