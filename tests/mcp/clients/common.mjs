@@ -14,7 +14,7 @@ export const headers = token === undefined ? {} : { Authorization: `Bearer ${tok
 
 /** What a child gets to see: nothing that the walk was not told to hand on. */
 export const childEnvironment = () =>
-    Object.fromEntries(["PATH", "HOME", "TOKEN"].filter((name) => name in process.env).map((name) => [name, process.env[name]]));
+    Object.fromEntries(["PATH", "HOME"].filter((name) => name in process.env).map((name) => [name, process.env[name]]).concat(token ? [["HARDTACK_TOKEN", token]] : []));
 
 // What an agent may not say through a gateway, and says here only if it is told to.
 const { WALK_ROOTS: roots } = process.env;

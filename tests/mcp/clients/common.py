@@ -21,7 +21,8 @@ def headers():
 
 
 def child_environment():
-    return {name: os.environ[name] for name in ("PATH", "HOME", "TOKEN") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return kept | ({"HARDTACK_TOKEN": os.environ["TOKEN"]} if "TOKEN" in os.environ else {})
 
 
 def filled(schema):

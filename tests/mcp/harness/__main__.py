@@ -7,14 +7,15 @@ SERVERS in the environment leaves out all but those that it names.
 
 import json
 import os
+import signal
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import conformance, narrow, servers, walks
+from . import conformance, narrow, servers, traversal, walks
 from .gateway import gateway
-from .process import HERE, Failed, Running, node
+from .process import FILESYSTEM, HERE, Failed, Running, lines, node
 
 WORKERS = 2
 
@@ -96,8 +97,7 @@ class Lab:
         with Running([node(), HERE / "fixture.mjs"], self.work / "fixture.log") as fixture:
             target = fixture.address()
             server = servers.Server("fixture", "fixture", (), is_http=True)
-            self.servers.append(server)
-            with gateway(self, urls={"fixture": target}) as guarded:
+            with gateway(self, of=[server], urls={"fixture": target}) as guarded:
                 token = guarded.full_token()
                 with conformance.forwarder(guarded.url(server), self.work / "forwarder.log", token) as forwarder:
                     for revision in conformance.REVISIONS:
@@ -110,7 +110,69 @@ class Lab:
                         for name, before, after, why in other:
                             if not self.is_known(f"conformance {revision}", name):
                                 faults.append(f"{revision}: {name}: {before} became {after}: {why}")
-            self.servers.remove(server)
+        report(faults)
+
+
+    def lead_out(self):
+        """No path leads out of the granted folder, and no refused call reaches the server."""
+        inside, _ = traversal.arranged(self.work)
+        log = self.work / "arrived"
+        command = (node(), HERE / "tee.mjs", log, node(), FILESYSTEM, inside.parent)
+        server = servers.Server("fs", "filesystem", command)
+        outside = inside.parent / "private"
+        paths = traversal.corpus(inside, outside)
+        faults = []
+        with gateway(self, of=[server]) as guarded:
+            session = traversal.Session(guarded.url(server), guarded.token(traversal.grants("fs", inside)))
+            good = session.call("read_file", {"path": str(inside / "ok.txt")})
+            if "fine" not in json.dumps(good):
+                raise Failed(f"what is granted does not work: {good}")
+            before, shown = traversal.listing(inside.parent), len(lines(log.read_text()))
+            count, faults = traversal.attempt(session, inside, paths)
+            arrived = lines(log.read_text())[shown:]
+            faults += traversal.unharmed(self.work, arrived, inside, before)
+            denied = sum(record["outcome"] == "deny" for record in guarded.records() if "outcome" in record)
+            # The server would have done it: with a token for all, the plainest path works.
+            full = traversal.Session(guarded.url(server), guarded.token([{"tool": "fs/*"}]))
+            plain = full.call("read_file", {"path": str(outside / "secret.txt")})
+            if traversal.CANARY not in json.dumps(plain):
+                faults.append(f"the canary cannot be read at all: {plain}")
+        print(f"   {len(paths)} paths, {count} calls, {denied} records of refusals", flush=True)
+        report(faults)
+
+    def name_roots(self):
+        """An agent cannot tell a server what it may use."""
+        server = next((server for server in self.servers if server.name == "files"), None)
+        if server is None:
+            return
+        servers.emptied(self.folder)
+        wide = self.work / "wide.json"
+        wide.write_text('[{"call": "list_allowed_directories", "arguments": {}}]', encoding="utf-8")
+        with gateway(self, of=[server]) as guarded:
+            token = guarded.token([{"tool": "files/*"}])
+            for client in walks.clients_of(server):
+                told = [
+                    walks.walk(client, server, place, self.folder, token, plan=wide, WALK_ROOTS="/", WALK_VERBOSE="1")[1]
+                    for place in (server.command, guarded.url(server))
+                ]
+                texts = [line["result"]["content"][0]["text"].splitlines()[1:] for line in told]
+                print(f"   {client.name}: {texts[0]} directly, {texts[1]} through the gateway", flush=True)
+                if texts != [["/"], [str(self.folder)]]:
+                    raise Failed(f"{client.name}: {texts}")
+
+    def wrap(self):
+        """An agent that starts its servers itself has the gateway in between."""
+        self.direct or self.walk_directly()
+        faults = []
+        for server in self.servers:
+            if server.is_http:
+                continue
+            with gateway(self, of=[server]) as guarded:
+                for client, told in self.walk_all(server, guarded.wrapped(server), guarded.full_token()):
+                    where = f"wrap {server.name}, {client.name}"
+                    found = walks.differences(self.direct[server.name, client.name], told)
+                    faults += [f"{where}: {words}" for words in found if not self.is_known(where, words)]
+                    print(f"   {where}: {len(told)} steps, {len(found)} otherwise", flush=True)
         report(faults)
 
 
@@ -120,10 +182,19 @@ def report(faults):
 
 
 def chapters(lab):
-    return {"direct": lab.walk_directly, "through": lab.walk_through, "conformance": lab.conform}
+    return {
+        "direct": lab.walk_directly,
+        "through": lab.walk_through,
+        "wrap": lab.wrap,
+        "roots": lab.name_roots,
+        "paths": lab.lead_out,
+        "conformance": lab.conform,
+    }
 
 
 def main():
+    # What was started is ended, whatever ends this.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("mcp: asked to end"))
     target, wanted = Path(sys.argv[1]).resolve(), sys.argv[2:]
     with tempfile.TemporaryDirectory() as work:
         lab = Lab(target, Path(work))

@@ -1,7 +1,6 @@
 """An authority, a gateway in front of all servers, and tokens for it."""
 
 import json
-import os
 from contextlib import ExitStack, contextmanager
 
 from . import servers
@@ -18,8 +17,9 @@ def toml(value):
 class Gateway:
     """A gateway under way."""
 
-    def __init__(self, lab, address, work):
-        self.lab, self.address, self.work = lab, address, work
+    def __init__(self, lab, servers_, address, root, source, work):
+        self.lab, self.servers, self.address = lab, servers_, address
+        self.root, self.source, self.work = root, source, work
 
     def url(self, server):
         return f"http://{self.address}/mcp/{server.name}"
@@ -34,14 +34,21 @@ class Gateway:
 
     def full_token(self):
         """A token that grants everything of every server."""
-        return self.token([{"tool": f"{server.name}/*"} for server in self.lab.servers])
+        return self.token([{"tool": f"{server.name}/*"} for server in self.servers])
+
+    def wrapped(self, server):
+        """The command of a server with the gateway inside."""
+        return (
+            self.lab.hardtack, "mcp", "wrap", "--server", server.name, "--gateway", AUDIENCE, "--root", self.root,
+            "--from", self.source, "--records", str(self.work / "wrapped.jsonl"), "--", *server.command,
+        )
 
     def records(self):
         with open(self.work / "records.jsonl", encoding="utf-8") as file:
             return [json.loads(line) for line in file]
 
 
-def settings(lab, address, source, root, urls):
+def settings(lab, known, address, source, root, urls):
     parts = [
         f"gateway = {toml(AUDIENCE)}",
         f"[listen]\naddress = {toml(address)}",
@@ -49,14 +56,15 @@ def settings(lab, address, source, root, urls):
         '[records]\nfile = "records.jsonl"\nsync = "never"',
         "[limits]\ntask_calls_max = 4096",
     ]
-    for server in lab.servers:
+    for server in known:
         part = [f"[[server]]\nname = {toml(server.name)}\nlabels = [\"read\"]"]
         if server.is_http:
             part.append(f'kind = "mcp-http"\nurl = {toml(urls[server.name])}')
         else:
             part.append(f'kind = "mcp-stdio"\ncommand = {toml([str(word) for word in server.command])}')
-            part.append(f"roots = [{toml(f'file://{lab.folder}')}]")
-        if server.name == "files":
+            if server.name == "files":
+                part.append(f"roots = [{toml(f'file://{lab.folder}')}]")
+        if server.plan == "filesystem":
             part += [
                 f"[server.tool.{tool}]\narguments = {{ {', '.join(f'{toml(path)} = {toml(kind)}' for path, kind in kinds.items())} }}"
                 for tool, kinds in path_arguments().items()
@@ -76,11 +84,12 @@ def path_arguments():
 
 
 @contextmanager
-def gateway(lab, urls=None):
-    """A gateway in front of all servers; `urls` has those that listen already."""
+def gateway(lab, of=None, urls=None):
+    """A gateway in front of all servers, or of these; `urls` has those that listen already."""
+    known = lab.servers if of is None else of
     with ExitStack() as stack:
         urls = dict(urls or {})
-        for server in lab.servers:
+        for server in known:
             if server.is_http and server.name not in urls:
                 urls[server.name] = stack.enter_context(servers.serving(server, lab.work))
         work = lab.work / f"gateway-{len(list(lab.work.glob('gateway-*')))}"
@@ -92,9 +101,8 @@ def gateway(lab, urls=None):
         root = run([lab.hardtack, "key", "public", data / "root.key"]).strip()
         address = f"127.0.0.1:{free_port()}"
         file = work / "gateway.toml"
-        file.write_text(settings(lab, address, source, root, urls), encoding="utf-8")
-        command = os.environ.get("GATEWAY", f"{lab.hardtack} gateway").split()
-        running = stack.enter_context(Running([*command, file], work / "gateway.log"))
+        file.write_text(settings(lab, known, address, source, root, urls), encoding="utf-8")
+        running = stack.enter_context(Running([lab.hardtack, "gateway", file], work / "gateway.log"))
         running.says(r"listening on")
         servers.answering(f"http://{address}/")
-        yield Gateway(lab, address, work)
+        yield Gateway(lab, known, address, root, source, work)

@@ -46,14 +46,14 @@ def clients_of(server):
     return [client for client in CLIENTS if client.name in wanted]
 
 
-def walk(client, server, place, folder, token=None):
+def walk(client, server, place, folder, token=None, plan=None, **more):
     """Walks; gives the lines.
 
     `place`: a URL, or a command as a tuple.
     """
     to = [place] if isinstance(place, str) else ["--", *place]
-    env = {"WALK_DIR": folder} | ({"TOKEN": token} if token else {})
-    told = lines(run([*client.command, server.plan_file(), client.era, *to], **env))
+    env = {"WALK_DIR": folder} | more | ({"TOKEN": token} if token else {})
+    told = lines(run([*client.command, plan or server.plan_file(), client.era, *to], **env))
     if not told or told[0].get("what") != "connect":
         raise Failed(f"{client.name} said nothing of {server.name}")
     return told
