@@ -22,7 +22,9 @@ use crate::gateway::catalogue::Catalogue;
 use crate::gateway::credential::Credential;
 use crate::gateway::follow::METRICS_TYPE;
 use crate::gateway::http::{HttpOptions, HttpProxy, HttpServer};
-use crate::gateway::mcp::{McpOptions, McpProxy, McpServer, Tools};
+use crate::gateway::mcp::{
+    McpOptions, McpProxy, McpServer, McpUpstream, StdioOptions, StdioServer, Tools,
+};
 use crate::gateway::ops::{Flights, Metrics};
 use crate::gateway::upstream::{Upstream, UpstreamOptions};
 use crate::guard::Guard;
@@ -51,7 +53,7 @@ pub(super) struct Servers {
 #[derive(Clone)]
 struct Open {
     settings: Server,
-    upstream: Option<Upstream>,
+    upstream: Option<McpUpstream>,
     credentials: Credentials,
 }
 
@@ -95,6 +97,18 @@ fn options(server: &Server) -> UpstreamOptions {
     }
 }
 
+fn stdio_options(server: &Server) -> StdioOptions {
+    StdioOptions {
+        env: server.env.clone(),
+        cwd: server.cwd.clone(),
+        roots: server.roots.clone(),
+        answer_timeout: Duration::from_secs(server.answer_timeout_secs),
+        idle: Duration::from_secs(server.idle_timeout_secs),
+        children_max: server.sessions_max,
+        ..StdioOptions::new(server.command.clone())
+    }
+}
+
 impl Open {
     fn new(server: &Server) -> Result<Self, OpenError> {
         let name = &server.name;
@@ -102,7 +116,10 @@ impl Open {
         let upstream = match &server.url {
             Some(url) => {
                 let opened = Upstream::new(name, url, options(server));
-                Some(opened.map_err(|why| failed(why.to_string()))?)
+                Some(McpUpstream::Http(Box::new(opened.map_err(|why| failed(why.to_string()))?)))
+            }
+            None if server.kind == ServerKind::McpStdio => {
+                Some(McpUpstream::Stdio(StdioServer::new(name, stdio_options(server))))
             }
             None => None,
         };
@@ -192,7 +209,10 @@ fn http(
     let servers = open.values().filter(|open| open.settings.kind == kind);
     let servers = servers.map(|open| HttpServer {
         name: open.settings.name.clone(),
-        upstream: open.upstream.clone(),
+        upstream: match &open.upstream {
+            Some(McpUpstream::Http(upstream)) => Some((**upstream).clone()),
+            _ => None,
+        },
         profile: profile(&open.settings),
         routes: open.settings.routes.clone(),
     });
@@ -213,7 +233,7 @@ fn authority(url: &url::Url) -> Option<String> {
 
 fn mcp_server(open: &Open) -> Option<McpServer> {
     let settings = &open.settings;
-    (settings.kind == ServerKind::McpHttp).then_some(())?;
+    matches!(settings.kind, ServerKind::McpHttp | ServerKind::McpStdio).then_some(())?;
     Some(McpServer {
         name: settings.name.clone(),
         upstream: open.upstream.clone()?,
