@@ -60,6 +60,8 @@ mod feed_server;
 mod following;
 #[cfg(feature = "gateway")]
 mod freshness;
+#[cfg(feature = "cli")]
+mod gateway_http;
 mod generators;
 mod grants;
 #[cfg(feature = "gateway")]
