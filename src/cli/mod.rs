@@ -11,11 +11,13 @@ mod completions;
 mod delegate;
 pub mod demo;
 mod duration;
+mod gateway;
 mod holder;
 mod init;
 mod input;
 mod inspect;
 mod key;
+mod mcp;
 mod mint;
 mod output;
 mod policy;
@@ -81,6 +83,11 @@ enum Command {
     Init(init::Args),
     /// Run an authority.
     Serve(serve::Args),
+    /// Run a gateway: a proxy in front of tools that decides every call.
+    Gateway(gateway::Args),
+    /// Wrap a server that an agent starts itself.
+    #[command(subcommand)]
+    Mcp(mcp::Command),
     /// Ask an authority for tasks, and end them.
     #[command(subcommand)]
     Task(task::Command),
@@ -127,6 +134,8 @@ impl Command {
             Self::Verify(args) => args.run(out),
             Self::Init(args) => args.run(out),
             Self::Serve(args) => args.run(out),
+            Self::Gateway(args) => args.run(out),
+            Self::Mcp(command) => command.run(out),
             Self::Task(command) => command.run(out),
             Self::Revoke(args) => args.run(out),
             Self::Relay(args) => args.run(out),

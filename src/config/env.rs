@@ -19,6 +19,11 @@ pub fn client_key() -> Option<Zeroizing<String>> {
     read("HARDTACK_CLIENT_KEY").map(Zeroizing::new)
 }
 
+/// `HARDTACK_HOLDER_KEY`: the private key of a token's holder. A secret.
+pub fn holder_key() -> Option<Zeroizing<String>> {
+    read("HARDTACK_HOLDER_KEY").map(Zeroizing::new)
+}
+
 /// A variable that is set, not empty and UTF-8.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn read(name: &str) -> Option<String> {

@@ -9,6 +9,8 @@
 pub mod catalogue;
 #[cfg(feature = "proxy")]
 mod credential;
+#[cfg(feature = "proxy")]
+pub mod discover;
 mod follow;
 #[cfg(feature = "proxy")]
 mod http;
@@ -20,6 +22,9 @@ pub mod ops;
 pub mod service;
 #[cfg(feature = "proxy")]
 mod upstream;
+
+#[cfg(feature = "proxy")]
+pub mod wrap;
 
 #[cfg(feature = "proxy")]
 pub use self::http::{HttpOptions, HttpProxy, HttpServer, HttpServerError};

@@ -87,6 +87,11 @@ impl Refusal {
         status.unwrap_or(StatusCode::FORBIDDEN)
     }
 
+    /// Why, for the record: more than the caller is told.
+    pub fn reasons(&self) -> &[Reason] {
+        &self.reasons
+    }
+
     /// The same refusal with another status.
     pub fn with_status(self, status: StatusCode) -> Self {
         Self { status: Some(status), ..self }

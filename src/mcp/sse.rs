@@ -39,22 +39,23 @@ impl Events {
         let mut rest = chunk;
         while let Some((&first, after)) = rest.split_first() {
             if std::mem::take(&mut self.after_cr) && first == b'\n' {
-                // It belongs to the line before, whose event may be gone.
-                if !self.raw.is_empty() {
-                    self.extend(b"\n")?;
-                    self.line = self.raw.len();
-                }
+                // It belongs to the line before, whose event may have gone already.
+                self.extend(b"\n")?;
+                self.line = self.raw.len();
                 rest = after;
                 continue;
             }
             let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-            let (line, after) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+            let Some(end) = end else {
+                self.extend(rest)?;
+                break;
+            };
+            let whole = rest.get(end..).is_some_and(|ending| ending.starts_with(b"\r\n"));
+            let (line, after) = rest.split_at(end + if whole { 2 } else { 1 });
             rest = after;
             self.extend(line)?;
-            if end.is_some() {
-                self.after_cr = line.last() == Some(&b'\r');
-                found.extend(self.end_line());
-            }
+            self.after_cr = line.last() == Some(&b'\r');
+            found.extend(self.end_line());
         }
         Ok(found)
     }
@@ -70,7 +71,7 @@ impl Events {
     fn end_line(&mut self) -> Option<SseEvent> {
         let line = self.raw.get(self.line..).unwrap_or_default();
         let line = if self.has_begun { line } else { unmarked(line) };
-        let is_blank = line.len() <= 1;
+        let is_blank = matches!(line.first(), None | Some(b'\n' | b'\r'));
         self.line = self.raw.len();
         if !is_blank {
             return None;
@@ -170,6 +171,18 @@ mod tests {
         let want = [some("one"), some("two\n\n three"), some("four"), None, None];
         for size in 1..STREAM.len() {
             assert_eq!(said(size), want, "{size}");
+        }
+    }
+
+    #[test]
+    fn no_byte_is_lost() {
+        let stream = "data: a\r\n\r\ndata: b\r\r\n\n: c\r\n\n";
+        for size in 1..stream.len() {
+            let mut events = Events::new(100);
+            let chunks = stream.as_bytes().chunks(size);
+            let events = chunks.flat_map(|chunk| events.read(chunk).unwrap());
+            let all: Vec<u8> = events.flat_map(SseEvent::into_bytes).collect();
+            assert_eq!(String::from_utf8(all).unwrap(), stream, "{size}");
         }
     }
 

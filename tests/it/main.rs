@@ -71,6 +71,8 @@ mod laws;
 mod limits;
 #[cfg(feature = "cli")]
 mod logged;
+#[cfg(feature = "proxy")]
+mod mcp;
 mod outline;
 #[cfg(feature = "cli")]
 mod policy;

@@ -135,6 +135,13 @@ impl GatewaySettings {
         Ok(settings)
     }
 
+    /// The same settings, where they make sense.
+    ///
+    /// *Errors*: a sentence that names the field.
+    pub fn checked(self) -> Result<Self, String> {
+        self.validate().map(|()| self)
+    }
+
     fn validate(&self) -> Result<(), String> {
         if !is_plain_text(&self.gateway) {
             return Err("`gateway` is empty, too long or holds control characters".to_owned());

@@ -17,6 +17,6 @@ pub use listen::Listen;
 pub use records::{RecordSync, Records};
 pub use secret::{Secret, SecretError, SecretText};
 pub use server::{
-    ArgumentKind, BodyKind, Denials, Route, Server, ServerKind, ToolSettings, Variable,
+    ArgumentKind, BodyKind, Denials, Route, Server, ServerKind, ToolSettings, Variable, child_env,
 };
 pub use trust::Authority;

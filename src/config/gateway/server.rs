@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::check::{is_label, is_server_name, within};
 use super::credential::CredentialConfig;
-use super::secret::Secret;
+use super::secret::{Secret, SecretError, SecretText};
 
 /// A server of tools that the gateway stands in front of.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -178,6 +178,30 @@ fn sessions() -> usize {
 }
 
 impl Server {
+    /// A child process with this command, and nothing else said of it.
+    pub fn stdio(name: &str, command: Vec<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind: ServerKind::McpStdio,
+            url: None,
+            command,
+            env: BTreeMap::new(),
+            cwd: None,
+            roots: Vec::new(),
+            credential: None,
+            labels: BTreeSet::new(),
+            tools: BTreeMap::new(),
+            routes: Vec::new(),
+            denials: Denials::default(),
+            integers64: false,
+            connect_timeout_secs: connect_secs(),
+            answer_timeout_secs: answer_secs(),
+            idle_timeout_secs: idle_secs(),
+            calls_max: calls(),
+            sessions_max: sessions(),
+        }
+    }
+
     pub(super) fn validate(&self) -> Result<(), String> {
         let name = &self.name;
         if !is_server_name(name) {
@@ -244,4 +268,24 @@ fn plain_url(url: &str) -> Result<(), String> {
         true => Err("has a query or fragment in its `url`".to_owned()),
         false => Ok(()),
     }
+}
+
+/// The environment of a server's child: what settings name, and the gateway's own `PATH` and `HOME`.
+///
+/// *Errors*: [`SecretError`] where a value cannot be had.
+pub async fn child_env(server: &Server) -> Result<BTreeMap<String, SecretText>, SecretError> {
+    let mut env = BTreeMap::new();
+    for name in ["PATH", "HOME"] {
+        if let Ok(value) = Secret::Env(name.to_owned()).read().await {
+            env.insert(name.to_owned(), value);
+        }
+    }
+    for (name, value) in &server.env {
+        let value = match value {
+            Variable::Plain(text) => SecretText::new(text.clone()),
+            Variable::Secret(secret) => secret.read().await?,
+        };
+        env.insert(name.clone(), value);
+    }
+    Ok(env)
 }

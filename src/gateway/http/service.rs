@@ -14,9 +14,10 @@ use super::arguments::{Read, Reading};
 use super::forward;
 use super::routes::{Found, HttpServerError, Routes, Served};
 use super::tenured::Tenured;
-use crate::config::gateway::Route as RouteSettings;
+use crate::config::gateway::{Limits, Route as RouteSettings};
 use crate::gateway::credential::Credential;
 use crate::gateway::mcp::{ToolFacts, Tools};
+use crate::gateway::ops::{Flight, Flights};
 use crate::gateway::upstream::{Tunnel, Upstream, UpstreamError};
 use crate::guard::{Admitted, Challenge, Circumstances, Guard, Refusal, Tenure, ToolCall};
 use crate::model::{JsonProfile, TargetUri};
@@ -40,6 +41,10 @@ pub struct HttpOptions {
     pub guard: Guard,
     /// What is known of the servers' tools.
     pub tools: Arc<dyn Tools>,
+    /// The calls in flight.
+    pub flights: Flights,
+    /// How many there may be.
+    pub limits: Limits,
     /// The gateway's own address, as its callers know it.
     pub public_uri: Option<TargetUri>,
     /// Longest opaque body, in bytes: 1 GiB.
@@ -55,6 +60,8 @@ impl HttpOptions {
             gateway: gateway.to_owned(),
             guard,
             tools,
+            flights: Flights::default(),
+            limits: Limits::default(),
             public_uri: None,
             upload_bytes_max: UPLOAD_BYTES_MAX,
             tenure_every: Duration::from_secs(1),
@@ -95,6 +102,7 @@ struct Call {
     /// Whether the connection may become a WebSocket.
     changes: bool,
     tenure: Tenure,
+    flight: Flight,
 }
 
 impl HttpProxy {
@@ -169,14 +177,21 @@ impl Shared {
             credential: credential.as_ref().map(|credential| credential.name().to_owned()),
             trace: trace.map(|trace| trace.chars().take(TRACE_CHARS_MAX).collect()),
         };
-        let checked = self.options.tools.check(&route.tool, &args);
+        let begun = self.options.flights.begin(admitted.owner(), &self.options.limits);
+        let begun = begun.and_then(|flight| {
+            self.options.tools.check(&route.tool, &args)?;
+            Ok(flight)
+        });
         let call = ToolCall { tool: route.tool.clone(), args };
-        if let Err(refusal) = checked {
-            return Err(admitted.refuse_call(call, &circumstances, refusal).await);
-        }
+        let flight = match begun {
+            Ok(flight) => flight,
+            Err(refusal) => {
+                return Err(admitted.refuse_call(call, &circumstances, refusal).await);
+            }
+        };
         let tenure = admitted.tenure();
         admitted.judge(call, circumstances).await?;
-        Ok((Call { body, credential, changes, tenure }, Arc::clone(&route.server)))
+        Ok((Call { body, credential, changes, tenure, flight }, Arc::clone(&route.server)))
     }
 
     /// The route that takes a request, and whether the connection becomes a WebSocket.
@@ -196,7 +211,7 @@ impl Shared {
 
     /// Sends a decided call up, and the answer down.
     async fn pass(&self, parts: &mut Parts, call: Call, served: &Served) -> Response<Body> {
-        let Call { body, credential, changes, tenure } = call;
+        let Call { body, credential, changes, tenure, flight } = call;
         let caller = changes.then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
         let request = match self.request(parts, body, &served.upstream) {
             Ok(request) => request,
@@ -211,13 +226,14 @@ impl Shared {
                 Err(error) => error.response(),
             };
         }
-        match served.upstream.send(request, credential.as_ref()).await {
+        let answer = match served.upstream.send(request, credential.as_ref()).await {
             Ok(answer) if is_event_stream(&answer) => {
                 answer.map(|body| Body::new(Tenured::new(body, tenure, every)))
             }
             Ok(answer) => answer,
             Err(error) => error.response(),
-        }
+        };
+        flight.until_sent(answer)
     }
 
     /// The request as it goes up: path and query as they came, below the upstream's own.

@@ -18,7 +18,7 @@ use super::session::Session;
 use super::stop::{Stop, json};
 use crate::gateway::credential::Credential;
 use crate::guard::Tenure;
-use crate::mcp::{self, Era, Events, Fault, Kind, Reply, Scan, code};
+use crate::mcp::{self, Era, EventTooLong, Events, Fault, Kind, Reply, Scan, code};
 
 /// What names a session.
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -169,7 +169,7 @@ impl Served {
         id: Option<Vec<u8>>,
     ) -> Narrowed {
         let events = Events::new(self.options.list_bytes_max);
-        Narrowed { events, narrowing, session, id }
+        Narrowed { events, narrowing, session, id, is_over: false }
     }
 
     /// A list that is no stream.
@@ -274,27 +274,41 @@ struct Narrowed {
     session: Option<Arc<Session>>,
     /// The request that the list answers, where it is known.
     id: Option<Vec<u8>>,
+    is_over: bool,
 }
 
 impl Step for Narrowed {
     fn pass(&mut self, bytes: Bytes) -> Result<Bytes, BoxError> {
         let mut out = Vec::new();
-        for event in self.events.read(&bytes)? {
-            let data = event.data().filter(|data| !data.trim_ascii().is_empty());
-            let event = match data {
-                Some(data) => match self.changed(&data)? {
-                    Some(text) => event.with_data(&text),
-                    None => event,
-                },
-                None => event,
-            };
-            out.extend_from_slice(&event.into_bytes());
+        match (self.narrow(&bytes, &mut out), &self.id) {
+            (Ok(()), _) => {}
+            // Whoever waits for a list is told that there is none, once; then the stream is cut.
+            (Err(_), Some(id)) if !std::mem::replace(&mut self.is_over, true) => {
+                out.extend_from_slice(&mcp::event(&unreadable(id)));
+            }
+            (Err(error), _) => return Err(error),
         }
         Ok(out.into())
     }
 }
 
 impl Narrowed {
+    fn narrow(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), BoxError> {
+        if self.is_over {
+            return Err(EventTooLong.into());
+        }
+        for event in self.events.read(bytes)? {
+            let data = event.data().filter(|data| !data.trim_ascii().is_empty());
+            let text = data.map(|data| self.changed(&data)).transpose()?.flatten();
+            let event = match text {
+                Some(text) => event.with_data(&text),
+                None => event,
+            };
+            out.extend_from_slice(&event.into_bytes());
+        }
+        Ok(())
+    }
+
     /// What an event says instead; `None` where it stays as it is.
     fn changed(&self, data: &[u8]) -> Result<Option<Vec<u8>>, BoxError> {
         let reply = Reply::read(data)?;
@@ -305,10 +319,6 @@ impl Narrowed {
             }
             return Ok(None);
         }
-        match (self.narrowing.of(data), &self.id) {
-            (Ok(text), _) => Ok(Some(text)),
-            (Err(_), Some(id)) => Ok(Some(unreadable(id))),
-            (Err(error), None) => Err(error.into()),
-        }
+        Ok(Some(self.narrowing.of(data)?))
     }
 }

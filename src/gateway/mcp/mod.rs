@@ -26,3 +26,8 @@ mod tools;
 pub use options::{McpOptions, McpServer, McpServerError};
 pub use service::McpProxy;
 pub use tools::{ToolFacts, Tools};
+
+/// Marks a request that was made within this process, of a message that came without headers: there
+/// are none to hold it against. No request from a connection has it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::gateway) struct InProcess;

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::gateway::Denials;
+use crate::config::gateway::{Denials, Limits};
 use crate::gateway::credential::Credential;
+use crate::gateway::ops::Flights;
 use crate::gateway::upstream::Upstream;
 use crate::guard::Guard;
 use crate::model::{Clock, JsonProfile, TargetUri};
@@ -18,6 +19,10 @@ pub struct McpOptions {
     pub guard: Guard,
     /// What is known of the servers' tools.
     pub tools: Arc<dyn Tools>,
+    /// The calls in flight.
+    pub flights: Flights,
+    /// How many there may be.
+    pub limits: Limits,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// The gateway's own address, as its callers know it.
@@ -73,6 +78,8 @@ impl McpOptions {
             gateway: gateway.to_owned(),
             guard,
             tools,
+            flights: Flights::default(),
+            limits: Limits::default(),
             clock,
             public_uri: None,
             hosts,

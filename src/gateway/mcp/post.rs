@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
+use super::InProcess;
 use super::call::Call;
 use super::door;
 use super::http::SESSION;
@@ -16,6 +17,8 @@ use super::service::{Served, not_allowed};
 use super::session::Session;
 use super::stop::{Stop, Told, json};
 use super::tools::ToolFacts;
+use crate::gateway::credential::Credential;
+use crate::gateway::ops::Flight;
 use crate::guard::{Admitted, Circumstances, Refusal, ToolCall};
 use crate::mcp::{
     self, Asked, Era, Fault, Headers, Kind, ListKind, Message, SESSION_END, SESSION_LISTEN, Splice,
@@ -38,6 +41,7 @@ impl Served {
         told: &mut Told,
     ) -> Result<Response<Body>, Stop> {
         door::takes_message(&parts.headers)?;
+        let in_process = parts.extensions.get::<InProcess>().is_some();
         // A body is not read for a token in the headers that is of no use.
         let early = match has_credentials(&parts.headers) {
             true => Some(self.admit_by_headers(&parts).await?),
@@ -66,6 +70,7 @@ impl Served {
         let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         let headers = Headers::new(headers);
         let era = match headers.era(&message) {
+            Ok(era) if in_process => Ok(era),
             Ok(era) => headers.agree(&message, era).map(|()| era),
             Err(fault) => Err(fault),
         };
@@ -91,14 +96,16 @@ impl Served {
             Err(fault) => return Err(against(&admitted, fault).await),
         };
         let tenure = admitted.tenure();
-        let (narrowing, credential) = match asked {
+        let (narrowing, credential, flight) = match asked {
             Asked::Decided(tool, args) => {
                 let facts = self.options.tools.facts(&tool);
                 let mirrored = headers.agree_with_arguments(&message, &facts.mirrors, era);
-                if let Err(fault) = mirrored {
+                if let (Err(fault), false) = (mirrored, in_process) {
                     return Err(against(&admitted, Fault::from(&fault)).await);
                 }
-                (None, self.decide(admitted, tool, args, facts, &parts.headers).await?)
+                let (credential, flight) =
+                    self.decide(admitted, tool, args, facts, &parts.headers).await?;
+                (None, credential, Some(flight))
             }
             Asked::Accepted(tool, args) => {
                 self.accept(&mut admitted, tool, args).await?;
@@ -107,13 +114,17 @@ impl Served {
                     Some(kind) => Some(self.narrowing(&admitted, Some(kind), era).await?),
                     None => None,
                 };
-                (narrowing, self.credential.clone())
+                (narrowing, self.credential.clone(), None)
             }
         };
         let headers = parts.headers;
         let call =
             Call { message, bytes, era, headers, owner, session, credential, narrowing, tenure };
-        self.exchange(call).await
+        let answer = self.exchange(call).await?;
+        Ok(match flight {
+            Some(flight) => flight.until_sent(answer),
+            None => answer,
+        })
     }
 
     /// Listens for what the server tells in a session.
@@ -244,7 +255,7 @@ impl Served {
         args: Args,
         facts: ToolFacts,
         headers: &HeaderMap,
-    ) -> Result<Option<crate::gateway::credential::Credential>, Stop> {
+    ) -> Result<(Option<Credential>, Flight), Stop> {
         let credential = facts.credential.or_else(|| self.credential.clone());
         let trace = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
         let circumstances = Circumstances {
@@ -252,14 +263,18 @@ impl Served {
             credential: credential.as_ref().map(|credential| credential.name().to_owned()),
             trace: trace.map(|trace| trace.chars().take(128).collect()),
         };
-        let checked = self.options.tools.check(&tool, &args);
+        let begun = self.options.flights.begin(admitted.owner(), &self.options.limits);
+        let begun = begun.and_then(|flight| {
+            self.options.tools.check(&tool, &args)?;
+            Ok(flight)
+        });
         let (call, named) = (ToolCall { tool: tool.clone(), args }, Some(tool));
-        let judged = match checked {
-            Ok(()) => admitted.judge(call, circumstances).await.map(drop),
+        let judged = match begun {
+            Ok(flight) => admitted.judge(call, circumstances).await.map(|_| flight),
             Err(refusal) => Err(admitted.refuse_call(call, &circumstances, refusal).await),
         };
         match judged {
-            Ok(()) => Ok(credential),
+            Ok(flight) => Ok((credential, flight)),
             Err(refusal) => Err(Stop::Refused { refusal, tool: named }),
         }
     }

@@ -3,6 +3,7 @@
 //! What may change while it runs is taken from the file when that changes: servers, tools, policy,
 //! limits, root keys. A file that makes no sense changes nothing. Connections stay.
 
+mod explain;
 mod known;
 mod parts;
 mod reload;
@@ -15,12 +16,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::Router;
 
+pub use self::explain::{Explained, explain};
 use self::parts::Revocations;
 pub(in crate::gateway) use self::routes::Shared;
 use crate::config::gateway::{GatewaySettings, SettingsError};
 use crate::gateway::catalogue::Catalogue;
 use crate::gateway::ops::{Flights, Metrics};
 use crate::guard::Guard;
+use crate::record::Sink;
 
 /// A gateway under way.
 #[derive(Clone)]
@@ -71,19 +74,34 @@ impl Gateway {
     ///
     /// *Shape*: must be called within a tokio runtime. *Errors*: [`OpenError`].
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
-        let settings = Arc::new(GatewaySettings::read(path)?);
+        let settings = GatewaySettings::read(path)?;
+        let sink = parts::sink(&settings.records)?;
+        Self::of(settings, sink, path, false)
+    }
+
+    /// Opens a gateway with these settings, whose records go to this sink; `path` is the file that
+    /// [`Gateway::reload`] would read. Where its address is new, no proof can have been shown there
+    /// before.
+    ///
+    /// *Shape*: must be called within a tokio runtime. *Errors*: [`OpenError`].
+    pub fn of(
+        settings: GatewaySettings,
+        sink: Arc<dyn Sink>,
+        path: &Path,
+        is_new_address: bool,
+    ) -> Result<Self, OpenError> {
+        let settings = Arc::new(settings);
         let (metrics, flights) = (Metrics::default(), Flights::default());
-        let guard = parts::guard(&settings, &metrics)?;
+        let guard = parts::guard(&settings, sink, &metrics, is_new_address)?;
         let catalogue = Arc::new(parts::catalogue(&settings)?);
         let shared = Shared {
             guard: guard.clone(),
             catalogue: Arc::clone(&catalogue),
             settings: Arc::clone(&settings),
             flights: flights.clone(),
-            metrics: metrics.clone(),
         };
         let servers = routes::Servers::open(&shared, &routes::Servers::default())?;
-        let router = servers.router(&shared);
+        let router = servers.router();
         let revocations = parts::revocations(&settings.authority, &guard)?;
         let now = ArcSwap::from_pointee(Now { settings, catalogue, servers, router });
         let (path, reloading) = (path.to_owned(), tokio::sync::Mutex::default());

@@ -12,9 +12,9 @@ use crate::feed::{Bundle, RevokedAt};
 use crate::gateway::catalogue::{Approved, Catalogue};
 use crate::gateway::follow::{Authority, RevocationSync, SyncOptions};
 use crate::gateway::ops::{CountingSink, Metrics};
-use crate::guard::{Freshness, Guard, Nonces, ToolMap};
+use crate::guard::{Freshness, Guard, LocalReplays, Nonces, ToolMap};
 use crate::keys::{RootState, TrustedRoot, TrustedRoots, VerifyingKey};
-use crate::model::Clock;
+use crate::model::{Clock, limits};
 use crate::record::{FileOptions, FileSink, Fsync, Redaction, Sink, WriterSink};
 
 /// How long a source may take to begin an answer.
@@ -65,7 +65,7 @@ pub(super) fn catalogue(settings: &GatewaySettings) -> Result<Catalogue, OpenErr
     Catalogue::new(&settings.servers, approved).map_err(OpenError::Settings)
 }
 
-fn sink(records: &Records) -> Result<Arc<dyn Sink>, OpenError> {
+pub(super) fn sink(records: &Records) -> Result<Arc<dyn Sink>, OpenError> {
     let Some(path) = &records.file else {
         return Ok(Arc::new(WriterSink::new(std::io::stdout())));
     };
@@ -93,12 +93,17 @@ fn freshness(trust: &Trust) -> Freshness {
     })
 }
 
-pub(super) fn guard(settings: &GatewaySettings, metrics: &Metrics) -> Result<Guard, OpenError> {
+pub(super) fn guard(
+    settings: &GatewaySettings,
+    sink: Arc<dyn Sink>,
+    metrics: &Metrics,
+    is_new_address: bool,
+) -> Result<Guard, OpenError> {
     let mut redaction = Redaction::default().also(&settings.records.redact);
     if settings.records.arguments {
         redaction = redaction.keeping_args();
     }
-    let sink = CountingSink { sink: sink(&settings.records)?, metrics: metrics.clone() };
+    let sink = CountingSink { sink, metrics: metrics.clone() };
     let mut guard = Guard::builder(&settings.gateway)
         .roots(roots(&settings.authority))
         .policy(policy(settings)?)
@@ -111,6 +116,9 @@ pub(super) fn guard(settings: &GatewaySettings, metrics: &Metrics) -> Result<Gua
         .body_timeout(Duration::from_secs(settings.listen.body_timeout_secs));
     if let Some(uri) = &settings.public_uri {
         guard = guard.public_uri(uri.clone());
+    }
+    if is_new_address {
+        guard = guard.replays(Arc::new(LocalReplays::of_new_address(limits::PROOFS_KEPT_MAX)));
     }
     if settings.proofs.nonces {
         guard = guard.proof_nonces(Nonces::generate(&mut rand::rngs::OsRng));

@@ -48,10 +48,9 @@ impl Gateway {
             catalogue: Arc::clone(&catalogue),
             settings: Arc::clone(&settings),
             flights: inner.flights.clone(),
-            metrics: inner.metrics.clone(),
         };
         let servers = Servers::open(&shared, &before.servers)?;
-        let router = servers.router(&shared);
+        let router = servers.router();
         inner.guard.trust(roots);
         inner.guard.set_policy(policy);
         if let Some(bundle) = bundle {

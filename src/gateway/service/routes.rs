@@ -21,7 +21,8 @@ use crate::config::gateway::{GatewaySettings, Server, ServerKind, ToolSettings};
 use crate::gateway::catalogue::Catalogue;
 use crate::gateway::credential::Credential;
 use crate::gateway::follow::METRICS_TYPE;
-use crate::gateway::mcp::{McpOptions, McpProxy, McpServer};
+use crate::gateway::http::{HttpOptions, HttpProxy, HttpServer};
+use crate::gateway::mcp::{McpOptions, McpProxy, McpServer, Tools};
 use crate::gateway::ops::{Flights, Metrics};
 use crate::gateway::upstream::{Upstream, UpstreamOptions};
 use crate::guard::Guard;
@@ -34,7 +35,6 @@ pub(in crate::gateway) struct Shared {
     pub(in crate::gateway) catalogue: Arc<Catalogue>,
     pub(in crate::gateway) settings: Arc<GatewaySettings>,
     pub(in crate::gateway) flights: Flights,
-    pub(in crate::gateway) metrics: Metrics,
 }
 
 /// The servers, with their connections.
@@ -42,6 +42,7 @@ pub(in crate::gateway) struct Shared {
 pub(super) struct Servers {
     open: BTreeMap<String, Open>,
     mcp: Option<McpProxy>,
+    http: Option<HttpProxy>,
 }
 
 /// One server: its connections outlive new settings that say the same of it.
@@ -123,29 +124,32 @@ impl Servers {
             let opened = known.map_or_else(|| Open::new(server), Ok)?;
             open.insert(server.name.clone(), opened);
         }
-        let mcp = mcp(shared, &open, before.mcp.as_ref())?;
-        Ok(Self { open, mcp: Some(mcp) })
+        let credentials =
+            open.iter().map(|(name, open)| (name.clone(), open.credentials.clone())).collect();
+        let tools = KnownTools { catalogue: Arc::clone(&shared.catalogue), credentials };
+        let tools: Arc<dyn Tools> = Arc::new(tools);
+        let mcp = mcp(shared, &open, Arc::clone(&tools), before.mcp.as_ref())?;
+        let http = http(shared, &open, tools)?;
+        Ok(Self { open, mcp: Some(mcp), http: Some(http) })
     }
 
-    pub(super) fn router(&self, _shared: &Shared) -> Router {
-        let mcp = self.mcp.as_ref().map(McpProxy::router);
-        mcp.unwrap_or_default()
+    pub(super) fn router(&self) -> Router {
+        let mcp = self.mcp.as_ref().map(McpProxy::router).unwrap_or_default();
+        let http = self.http.as_ref().map(HttpProxy::router).unwrap_or_default();
+        mcp.fallback_service(http)
     }
 }
 
 fn mcp(
     shared: &Shared,
     open: &BTreeMap<String, Open>,
+    tools: Arc<dyn Tools>,
     before: Option<&McpProxy>,
 ) -> Result<McpProxy, OpenError> {
     let settings = &shared.settings;
-    let credentials =
-        open.iter().map(|(name, open)| (name.clone(), open.credentials.clone())).collect();
-    let tools = KnownTools { catalogue: Arc::clone(&shared.catalogue), credentials };
     let listen = &settings.listen;
     let clock = Arc::new(SystemClock);
-    let mut options =
-        McpOptions::new(&settings.gateway, shared.guard.clone(), Arc::new(tools), clock);
+    let mut options = McpOptions::new(&settings.gateway, shared.guard.clone(), tools, clock);
     if !listen.address.ip().is_loopback() {
         options.hosts.clear();
     }
@@ -153,6 +157,8 @@ fn mcp(
     options.hosts.extend(own.iter().filter_map(authority));
     options.hosts.extend(listen.hosts.iter().cloned());
     options.origins.extend(listen.origins.iter().cloned());
+    options.flights = shared.flights.clone();
+    options.limits = settings.limits;
     options.public_uri.clone_from(&settings.public_uri);
     options.body_bytes_max = listen.body_bytes_max;
     options.body_timeout = Duration::from_secs(listen.body_timeout_secs);
@@ -164,6 +170,35 @@ fn mcp(
     proxy.map_err(|why| OpenError::Settings(why.to_string()))
 }
 
+fn http(
+    shared: &Shared,
+    open: &BTreeMap<String, Open>,
+    tools: Arc<dyn Tools>,
+) -> Result<HttpProxy, OpenError> {
+    let settings = &shared.settings;
+    let mut options = HttpOptions::new(&settings.gateway, shared.guard.clone(), tools);
+    options.public_uri.clone_from(&settings.public_uri);
+    options.flights = shared.flights.clone();
+    options.limits = settings.limits;
+    let servers = open.values().filter(|open| open.settings.kind == ServerKind::Http);
+    let servers = servers.filter_map(|open| {
+        Some(HttpServer {
+            name: open.settings.name.clone(),
+            upstream: open.upstream.clone()?,
+            profile: profile(&open.settings),
+            routes: open.settings.routes.clone(),
+        })
+    });
+    HttpProxy::new(options, servers).map_err(|why| OpenError::Settings(why.to_string()))
+}
+
+fn profile(settings: &Server) -> JsonProfile {
+    match settings.integers64 {
+        true => JsonProfile::Integers64,
+        false => JsonProfile::Interoperable,
+    }
+}
+
 fn authority(url: &url::Url) -> Option<String> {
     let host = url.host_str()?;
     Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
@@ -171,16 +206,12 @@ fn authority(url: &url::Url) -> Option<String> {
 
 fn mcp_server(open: &Open) -> Option<McpServer> {
     let settings = &open.settings;
-    let profile = match settings.integers64 {
-        true => JsonProfile::Integers64,
-        false => JsonProfile::Interoperable,
-    };
     (settings.kind == ServerKind::McpHttp).then_some(())?;
     Some(McpServer {
         name: settings.name.clone(),
         upstream: open.upstream.clone()?,
         credential: open.credentials.server.clone(),
-        profile,
+        profile: profile(settings),
         denials: settings.denials,
         roots: settings.roots.clone(),
         sessions_max: settings.sessions_max,

@@ -1,0 +1,160 @@
+//! `hardtack gateway`: run a gateway, or look at what one would do.
+
+mod approve;
+mod discover;
+mod explain;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+
+use super::serve::{log_to_stderr, runtime, shutdown};
+use super::{Exit, Output};
+use crate::config::gateway::GatewaySettings;
+use crate::gateway::ops::serve;
+use crate::gateway::service::Gateway;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE, args_conflicts_with_subcommands = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The settings, in TOML.
+    #[arg(default_value = "gateway.toml")]
+    file: PathBuf,
+    /// Read the settings and all that they name, and say what they mean; start nothing.
+    #[arg(long, conflicts_with_all = ["schema", "explain"])]
+    check: bool,
+    /// Print the JSON schema of the settings.
+    #[arg(long, conflicts_with = "explain")]
+    schema: bool,
+    /// Decide one request from stdin as this gateway would, and say why; start nothing.
+    #[arg(long)]
+    explain: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Ask the servers for their tools, and write a draft of what settings could say of them.
+    Discover(discover::Args),
+    /// Compare the servers' definitions of tools with those that were approved, and approve them.
+    Approve(approve::Args),
+}
+
+const EXAMPLE: &str = "\
+Example: one server of tools behind a gateway
+  cat >gateway.toml <<'TOML'
+  gateway = \"tools\"
+  [authority]
+  sources = [\"http://127.0.0.1:8787\"]
+  roots = [\"ed25519/…\"]
+  [records]
+  file = \"records.jsonl\"
+  [[server]]
+  name = \"files\"
+  kind = \"mcp-http\"
+  url = \"http://127.0.0.1:3001/mcp\"
+  TOML
+  hardtack gateway gateway.toml --check
+  hardtack gateway gateway.toml
+
+Agents then reach it at http://127.0.0.1:8080/mcp/files. SIGHUP, or a change of the file, has it
+take new settings; SIGTERM or ctrl-c ends it, after the calls under way.";
+
+impl Args {
+    pub(super) fn run(self, out: &mut Output) -> anyhow::Result<Exit> {
+        match self.command {
+            Some(Command::Discover(args)) => return args.run(out),
+            Some(Command::Approve(args)) => return args.run(out),
+            None => {}
+        }
+        if self.schema {
+            let schema = serde_json::to_string_pretty(&GatewaySettings::schema())?;
+            out.raw(&format!("{schema}\n"))?;
+            return Ok(Exit::Done);
+        }
+        if self.check {
+            let settings = Gateway::check(&self.file)?;
+            summary(&settings).into_iter().try_for_each(|line| out.line(line))?;
+            return Ok(Exit::Done);
+        }
+        if self.explain {
+            return explain::run(&self.file, out);
+        }
+        log_to_stderr();
+        runtime()?.block_on(self.serve(out))
+    }
+
+    async fn serve(self, out: &mut Output) -> anyhow::Result<Exit> {
+        let gateway = Gateway::open(&self.file).await?;
+        let settings = gateway.settings();
+        let listener = bind(settings.listen.address).await?;
+        let address = listener.local_addr().context("the address is not known")?;
+        let operations = match settings.listen.operations {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let asked = match &operations {
+            Some(listener) => format!(", operations on http://{}", listener.local_addr()?),
+            None => String::new(),
+        };
+        out.say(&format!("gateway `{}`, listening on http://{address}{asked}", settings.gateway));
+        if let Some(listener) = operations {
+            let router = gateway.operations();
+            // It ends with the process; a failure shows where it is asked.
+            tokio::spawn(async move { axum::serve(listener, router).await });
+        }
+        let (watched, told) = (gateway.clone(), gateway.clone());
+        let watching = tokio::spawn(async move { watched.watch().await });
+        let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+        let reloading = tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                // What went wrong was logged.
+                drop(told.reload().await);
+            }
+        });
+        serve(listener, gateway.router(), &settings.listen, shutdown()?).await;
+        watching.abort();
+        reloading.abort();
+        gateway.close().await;
+        Ok(Exit::Done)
+    }
+}
+
+async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("`{address}` cannot be listened on"))
+}
+
+/// What the settings mean, one line each; no secret, and not where one is found by a command.
+fn summary(settings: &GatewaySettings) -> Vec<String> {
+    let mut lines = vec![
+        format!("gateway `{}` on {}", settings.gateway, settings.listen.address),
+        format!("trusts {} root key(s)", settings.authority.roots.len()),
+    ];
+    lines.push(match &settings.authority.bundle {
+        Some(path) => format!("revocations from `{}`", path.display()),
+        None => format!("revocations from {}", settings.authority.sources.join(", ")),
+    });
+    lines.push(match &settings.records.file {
+        Some(path) => format!("records to `{}`", path.display()),
+        None => "records to standard output".to_owned(),
+    });
+    if settings.approved.is_none() {
+        lines.push("definitions of tools are not held to any that were approved".to_owned());
+    }
+    for server in &settings.servers {
+        let place = server
+            .url
+            .clone()
+            .unwrap_or_else(|| server.command.first().cloned().unwrap_or_default());
+        let credential = match &server.credential {
+            Some(credential) => format!(", {credential:?}"),
+            None => String::new(),
+        };
+        lines.push(format!("server `{}`: {:?} at {place}{credential}", server.name, server.kind));
+    }
+    lines.push("the settings can be used".to_owned());
+    lines
+}

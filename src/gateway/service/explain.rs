@@ -1,0 +1,76 @@
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::{OpenError, parts};
+use crate::config::gateway::GatewaySettings;
+use crate::decide::{Decision, decide};
+use crate::guard::{Refusal, TokenCache, Trust};
+use crate::model::{Args, Request, Timestamp, Tool};
+use crate::verify::{DangerUnrevoked, RevocationView};
+
+/// What a gateway would do with one call, and why.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explained {
+    /// What it would decide.
+    #[serde(flatten)]
+    pub decision: Decision,
+    /// The labels of the tool.
+    pub labels: BTreeSet<String>,
+    /// The name of the credential that the call would go up with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+    /// Whether anything was known of revocations: only from a bundle is anything, here.
+    pub knows_revocations: bool,
+}
+
+/// Decides one call as a gateway with these settings would, without starting one: no server is asked,
+/// and no source of revocations.
+///
+/// *Shape*: a token that is bound to a holder is refused with `proof-missing`, since the call comes
+/// without a proof. *Errors*: [`OpenError`] where the settings cannot be used.
+pub fn explain(
+    settings: &GatewaySettings,
+    token: &str,
+    tool: Tool,
+    args: Args,
+    now: Timestamp,
+) -> Result<Explained, OpenError> {
+    let trust =
+        Trust { roots: parts::roots(&settings.authority), policy: parts::policy(settings)? };
+    let catalogue = parts::catalogue(settings)?;
+    let bundle = match settings.authority.bundle {
+        Some(_) => Some(parts::bundle(&settings.authority)?),
+        None => None,
+    };
+    let server = settings.servers.iter().find(|server| server.name == tool.server());
+    let credential = server.and_then(|server| {
+        let of_tool = server.tools.get(tool.name()).and_then(|tool| tool.credential.as_ref());
+        let own = format!("{}/{}", server.name, tool.name());
+        let named = |found: &crate::config::gateway::CredentialConfig, own: &str| {
+            found.name.clone().unwrap_or_else(|| own.to_owned())
+        };
+        let of_server = || Some(named(server.credential.as_ref()?, &server.name));
+        of_tool.map(|found| named(found, &own)).or_else(of_server)
+    });
+    let labels = catalogue.labels(&tool);
+    let view: &dyn RevocationView = bundle.as_ref().map_or(&DangerUnrevoked, |bundle| bundle);
+    let cache = TokenCache::new(trust, 0);
+    let decided = || -> Result<Decision, Refusal> {
+        let known = cache.find(token, now)?;
+        catalogue.check(&tool, &args)?;
+        let request = Request {
+            tool,
+            args,
+            labels: labels.clone(),
+            audience: settings.gateway.clone(),
+            time: now,
+            http: None,
+        };
+        let verified = known.authentic().admit_with(view, now, None)?;
+        Ok(decide(&verified, known.program(), &request))
+    };
+    let decision =
+        decided().unwrap_or_else(|refusal| Decision::Deny { reasons: refusal.reasons().to_vec() });
+    Ok(Explained { decision, labels, credential, knows_revocations: bundle.is_some() })
+}

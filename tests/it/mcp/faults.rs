@@ -1,0 +1,201 @@
+//! Servers that break off, callers that dawdle, records that cannot be written.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use hardtack::keys::TrustedRoots;
+use hardtack::model::{Key16, Timestamp};
+use hardtack::record::{Record, Sink, SinkError};
+use hardtack::verify::{DangerUnrevoked, RevocationView};
+use http_body::Frame;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+
+use super::upstream::{Arrived, events, json, plain};
+use super::world::{META, Settings, World, told};
+use crate::support_guard::root;
+
+/// A sink that is out of order.
+struct Broken(AtomicUsize);
+
+impl Sink for Broken {
+    fn write(&self, _: Record) -> Result<(), SinkError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Err(SinkError::Io(std::io::Error::other("out of order")))
+    }
+}
+
+#[tokio::test]
+async fn nothing_goes_up_without_its_record() {
+    let sink = Arc::new(Broken(AtomicUsize::new(0)));
+    let settings = Settings { sink: Some(sink.clone()), ..Settings::default() };
+    let world = World::with(settings, DangerUnrevoked, plain).await;
+    let (status, body) = told(world.call("x", "{}")).await;
+    assert_eq!((status, &body["error"]["code"]), (503, &7503.into()), "{body}");
+    assert_eq!(told(world.call("x", "[]")).await.0, 503);
+    assert_eq!(told(world.call("picky", r#"{"bad":1}"#)).await.0, 503);
+    assert_eq!(sink.0.load(Ordering::SeqCst), 3);
+    assert!(world.upstream.arrived().is_empty());
+}
+
+#[tokio::test]
+async fn long_and_slow_messages_are_refused() {
+    let settings = Settings {
+        body_bytes_max: 1000,
+        body_timeout: Duration::from_millis(50),
+        ..Settings::default()
+    };
+    let world = World::with(settings, DangerUnrevoked, plain).await;
+    let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(1000));
+    assert_eq!(told(world.call("x", &long)).await.0, 413);
+    let host = world.base.strip_prefix("http://").unwrap();
+    let mut slow = tokio::net::TcpStream::connect(host).await.unwrap();
+    let head = format!(
+        "POST /mcp/s HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\naccept: */*\r\nauthorization: Bearer {}\r\ncontent-length: 500\r\n\r\n{{",
+        world.bearer
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 12];
+    slow.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 408");
+    // A token in the headers that is of no use is refused before the body is read.
+    let mut early = tokio::net::TcpStream::connect(host).await.unwrap();
+    early.write_all(head.replace(&world.bearer, "x").as_bytes()).await.unwrap();
+    early.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 401");
+    assert!(world.upstream.arrived().is_empty());
+}
+
+/// A body that is fed from outside; its sender learns when it is let go.
+struct Fed(mpsc::Receiver<Result<Bytes, std::io::Error>>);
+
+type Feed = mpsc::Sender<Result<Bytes, std::io::Error>>;
+
+impl http_body::Body for Fed {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        self.0.poll_recv(cx).map(|one| one.map(|one| one.map(Frame::data)))
+    }
+}
+
+/// A world whose server answers with bodies that are fed by what comes out.
+async fn feeding(stream: bool, list_bytes_max: usize) -> (World, mpsc::UnboundedReceiver<Feed>) {
+    let (feeds, receiver) = mpsc::unbounded_channel();
+    let settings = Settings { list_bytes_max, ..Settings::default() };
+    let world = World::with(settings, DangerUnrevoked, move |_: &Arrived| {
+        let (feed, fed) = mpsc::channel(1);
+        feeds.send(feed).unwrap();
+        let body = Body::new(Fed(fed));
+        if stream { events(body) } else { json(body) }
+    })
+    .await;
+    (world, receiver)
+}
+
+async fn feed(feed: &Feed, text: &str) {
+    feed.send(Ok(Bytes::from(text.to_owned()))).await.unwrap();
+}
+
+#[tokio::test]
+async fn answers_are_streamed_and_one_that_breaks_off_is_not_whole() {
+    for stream in [false, true] {
+        let (world, mut feeds) = feeding(stream, 100).await;
+        let request = tokio::spawn(world.call("x", "{}").send());
+        let one = feeds.recv().await.unwrap();
+        feed(&one, "data: {}\n\n").await;
+        let mut answer = request.await.unwrap().unwrap();
+        assert_eq!(answer.chunk().await.unwrap().unwrap(), "data: {}\n\n");
+        // Longer than anything that is kept.
+        for _ in 0..100 {
+            feed(&one, &"x".repeat(10_000)).await;
+            let mut left = 10_000;
+            while left > 0 {
+                left -= answer.chunk().await.unwrap().unwrap().len();
+            }
+        }
+        one.send(Err(std::io::Error::other("died"))).await.unwrap();
+        assert!(answer.chunk().await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_cancels_its_call() {
+    let (world, mut feeds) = feeding(true, 100).await;
+    let request = tokio::spawn(world.call("x", "{}").send());
+    let one = feeds.recv().await.unwrap();
+    feed(&one, "data: {}\n\n").await;
+    let answer = request.await.unwrap().unwrap();
+    assert!(!one.is_closed());
+    drop(answer);
+    tokio::time::timeout(Duration::from_secs(10), one.closed()).await.unwrap();
+}
+
+/// A view in which everything is revoked.
+struct Everything;
+
+impl RevocationView for Everything {
+    fn age_millis(&self, _: Timestamp) -> Option<u64> {
+        Some(0)
+    }
+
+    fn is_revoked(&self, _: &Key16) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn an_answer_lasts_as_long_as_its_token_holds() {
+    for ends in ["revoked", "roots"] {
+        let (world, mut feeds) = feeding(true, 100).await;
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{{{META}}}}}"#
+        );
+        let request = tokio::spawn(world.modern("subscriptions/listen", None, body).send());
+        let one = feeds.recv().await.unwrap();
+        feed(&one, "data: {}\n\n").await;
+        let mut answer = request.await.unwrap().unwrap();
+        assert_eq!(answer.chunk().await.unwrap().unwrap(), "data: {}\n\n");
+        match ends {
+            "revoked" => world.guard.publish(Everything),
+            _ => world.guard.trust(TrustedRoots::one(root().public())),
+        }
+        tokio::time::timeout(Duration::from_secs(10), one.closed()).await.unwrap();
+        assert!(answer.chunk().await.is_err(), "{ends}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told_of() {
+    let world = World::nowhere().await;
+    let (status, body) = told(world.call("x", "{}")).await;
+    assert_eq!((status, &body["id"], &body["error"]["code"]), (502, &1.into(), &7502.into()));
+    assert_eq!(body["error"]["data"]["code"], "upstream-unreachable");
+}
+
+#[tokio::test]
+async fn answers_that_ask_the_gateway_for_something_are_not_passed_on() {
+    for (name, value, status) in [
+        ("content-encoding", "gzip", 200),
+        ("www-authenticate", "Bearer", 401),
+        ("location", "http://127.0.0.1:1/", 302),
+    ] {
+        let world = World::new(move |_: &Arrived| {
+            let mut response = json("{}");
+            response.headers_mut().insert(name, value.parse().unwrap());
+            *response.status_mut() = status.try_into().unwrap();
+            response
+        })
+        .await;
+        let (told, body) = told(world.call("x", "{}")).await;
+        assert_eq!((told, &body["error"]["code"]), (502, &(-32603).into()), "{name}");
+    }
+}

@@ -1,0 +1,10 @@
+//! The gateway for the Model Context Protocol, over loopback, in front of servers that tell all that
+//! reached them.
+
+mod ambiguous;
+mod faults;
+mod lists;
+mod protocol;
+mod sessions;
+mod upstream;
+mod world;

@@ -1,0 +1,146 @@
+//! A session is its owner's, and proves nothing.
+
+use hardtack::verify::DangerUnrevoked;
+use serde_json::json as value;
+
+use super::upstream::{Arrived, events, plain};
+use super::world::{ALL, INITIALIZE, Settings, World, token, told};
+use crate::support_guard::client;
+
+const CALL: &str = r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"x"}}"#;
+
+#[tokio::test]
+async fn a_session_is_needed_and_its_owners() {
+    let world = World::new(plain).await;
+    let session = world.session().await;
+    assert_ne!(session, "upstream-1");
+    let other = token(ALL, 2).to_text();
+    let with = |session: &str, bearer: &str| {
+        let mut request = world.post(CALL).header("mcp-session-id", session).build().unwrap();
+        request.headers_mut().insert("authorization", format!("Bearer {bearer}").parse().unwrap());
+        told(reqwest::RequestBuilder::from_parts(client(), request))
+    };
+    assert_eq!(told(world.post(CALL)).await.0, 400);
+    assert_eq!(with(&session, &world.bearer).await.0, 200);
+    let last = world.upstream.last();
+    assert_eq!(last.headers["mcp-session-id"], "upstream-1");
+    assert_eq!(last.text(), CALL);
+    let before = (world.upstream.arrived().len(), world.records().len());
+    assert_eq!(with(&session, &other).await.0, 404);
+    assert_eq!(with("upstream-1", &world.bearer).await.0, 404);
+    assert_eq!(with(&session.to_uppercase(), &world.bearer).await.0, 404);
+    assert_eq!((world.upstream.arrived().len(), world.records().len()), before);
+    // It proves nothing: without a token, with one that is of no use.
+    assert_eq!(with(&session, "x").await.0, 401);
+    let twice = world.post(CALL).header("mcp-session-id", &session);
+    assert_eq!(told(twice.header("mcp-session-id", &session)).await.0, 400);
+    let again = world.post(INITIALIZE).header("mcp-session-id", &session);
+    assert_eq!(told(again).await.0, 400);
+    assert_eq!(world.upstream.arrived().len(), before.0);
+}
+
+#[tokio::test]
+async fn a_session_ends_when_its_owner_says_so() {
+    let world = World::new(plain).await;
+    let session = world.session().await;
+    let end = |bearer: &str| {
+        let request = client().delete(world.url()).bearer_auth(bearer);
+        request.header("mcp-session-id", &session).send()
+    };
+    let before = world.upstream.arrived().len();
+    assert_eq!(end(&token(ALL, 2).to_text()).await.unwrap().status(), 404);
+    assert_eq!(end("x").await.unwrap().status(), 401);
+    assert_eq!(world.upstream.arrived().len(), before);
+    assert_eq!(end(&world.bearer).await.unwrap().status(), 200);
+    assert_eq!(world.upstream.last().method, http::Method::DELETE);
+    assert_eq!(world.upstream.last().headers["mcp-session-id"], "upstream-1");
+    assert_eq!(end(&world.bearer).await.unwrap().status(), 404);
+    assert_eq!(told(world.post(CALL).header("mcp-session-id", &session)).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_session_that_the_server_ended_is_ended() {
+    let world = World::new(|arrived: &Arrived| {
+        let mut response = plain(arrived);
+        if arrived.headers.contains_key("mcp-session-id") {
+            *response.status_mut() = http::StatusCode::NOT_FOUND;
+        }
+        response
+    })
+    .await;
+    let session = world.session().await;
+    let call = || world.post(CALL).header("mcp-session-id", &session);
+    assert_eq!(told(call()).await.0, 404);
+    let before = world.upstream.arrived().len();
+    assert_eq!(told(call()).await.0, 404);
+    assert_eq!(world.upstream.arrived().len(), before);
+}
+
+#[tokio::test]
+async fn sessions_are_bounded() {
+    let settings = Settings { sessions_max: 2, ..Settings::default() };
+    let world = World::with(settings, DangerUnrevoked, plain).await;
+    world.session().await;
+    world.session().await;
+    let before = world.upstream.arrived().len();
+    assert_eq!(told(world.post(INITIALIZE)).await.0, 503);
+    assert_eq!(world.upstream.arrived().len(), before);
+}
+
+#[tokio::test]
+async fn a_caller_answers_only_what_was_asked() {
+    let asks = concat!(
+        "data: {\"method\":\"sampling/createMessage\",\"id\":0,\"jsonrpc\":\"2.0\",\"params\":{\"id\":4}}\n\n",
+        "data: {\"method\":\"roots/list\",\"id\":\"r\",\"jsonrpc\":\"2.0\"}\n\n",
+        "data: {\"method\":\"notifications/message\",\"params\":{\"id\":5}}\n\n",
+        "data: {\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{\"id\":6,\"method\":\"x\"}}\n\n",
+    );
+    let settings = Settings { roots: vec!["file:///data".to_owned()], ..Settings::default() };
+    let world = World::with(settings, DangerUnrevoked, move |arrived: &Arrived| {
+        match arrived.text().contains("tools/call") {
+            true => events(asks),
+            false => plain(arrived),
+        }
+    })
+    .await;
+    let (session, other) = (world.session().await, world.session().await);
+    let answer = |session: &str, text: &str| {
+        told(world.post(text.to_owned()).header("mcp-session-id", session))
+    };
+    let said = |id: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"roots":[{{"uri":"file:///"}}]}}}}"#)
+    };
+    assert_eq!(answer(&session, &said("0")).await.0, 400);
+    let call = world.post(CALL).header("mcp-session-id", &session).send().await.unwrap();
+    assert_eq!(call.text().await.unwrap(), asks);
+    let before = world.upstream.arrived().len();
+    for id in ["1", "3", "4", "5", "6", "\"0\""] {
+        assert_eq!(answer(&session, &said(id)).await.0, 400, "{id}");
+    }
+    assert_eq!(answer(&other, &said("0")).await.0, 400);
+    assert_eq!(world.upstream.arrived().len(), before);
+    assert_eq!(answer(&session, &said("0")).await.0, 202);
+    assert_eq!(world.upstream.last().text(), said("0"));
+    // Once is enough.
+    assert_eq!(answer(&session, &said("0")).await.0, 400);
+    // Roots are the gateway's to name.
+    assert_eq!(answer(&session, &said("\"r\"")).await.0, 202);
+    let want =
+        value!({"jsonrpc": "2.0", "id": "r", "result": {"roots": [{"uri": "file:///data"}]}});
+    assert_eq!(world.upstream.last().json(), want);
+}
+
+#[tokio::test]
+async fn no_caller_names_roots() {
+    let world = World::new(plain).await;
+    let session = world.session().await;
+    let without = INITIALIZE.replace(r#""roots":{"listChanged":true},"#, "");
+    assert_eq!(world.upstream.last().text(), without);
+    let changed = r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#;
+    let before = world.upstream.arrived().len();
+    assert_eq!(told(world.post(changed).header("mcp-session-id", &session)).await.0, 202);
+    assert_eq!(world.upstream.arrived().len(), before);
+    let other = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    assert_eq!(told(world.post(other).header("mcp-session-id", &session)).await.0, 202);
+    assert_eq!(world.upstream.last().text(), other);
+}
