@@ -11,6 +11,8 @@ pub mod catalogue;
 mod credential;
 #[cfg(feature = "proxy")]
 pub mod discover;
+#[cfg(feature = "proxy")]
+pub mod doors;
 mod follow;
 #[cfg(feature = "proxy")]
 mod http;
@@ -36,6 +38,9 @@ pub use follow::{
     health_router,
 };
 #[cfg(feature = "proxy")]
-pub use mcp::{McpOptions, McpProxy, McpServer, McpServerError, ToolFacts, Tools};
+pub use mcp::{
+    McpOptions, McpProxy, McpServer, McpServerError, McpUpstream, StdioOptions, StdioServer,
+    ToolFacts, Tools,
+};
 #[cfg(feature = "proxy")]
 pub use upstream::{AddressError, Upstream, UpstreamError, UpstreamOptions};

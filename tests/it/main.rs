@@ -24,6 +24,8 @@ mod cli;
 #[cfg(feature = "cli")]
 mod cli_bound;
 #[cfg(feature = "cli")]
+mod cli_gateway;
+#[cfg(feature = "cli")]
 mod cli_mistakes;
 #[cfg(feature = "cli")]
 mod cli_picture;
@@ -37,6 +39,8 @@ mod cli_verify;
 mod client;
 #[cfg(feature = "cli")]
 mod demo;
+#[cfg(feature = "cli")]
+mod doors;
 mod engine;
 mod engine_extension;
 mod engine_hostile;
@@ -60,6 +64,10 @@ mod feed_server;
 mod following;
 #[cfg(feature = "gateway")]
 mod freshness;
+#[cfg(feature = "cli")]
+mod gateway_http;
+#[cfg(feature = "cli")]
+mod gateway_service;
 mod generators;
 mod grants;
 #[cfg(feature = "gateway")]

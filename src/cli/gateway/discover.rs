@@ -49,7 +49,8 @@ pub(super) fn chosen<'a>(
     settings: &'a GatewaySettings,
     names: &[String],
 ) -> anyhow::Result<Vec<&'a Server>> {
-    let speaks = |server: &&Server| server.kind != ServerKind::Http;
+    let speaks =
+        |server: &&Server| matches!(server.kind, ServerKind::McpHttp | ServerKind::McpStdio);
     if names.is_empty() {
         let all: Vec<_> = settings.servers.iter().filter(speaks).collect();
         return match all.is_empty() {

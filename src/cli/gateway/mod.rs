@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use super::serve::{log_to_stderr, runtime, shutdown};
 use super::{Exit, Output};
 use crate::config::gateway::GatewaySettings;
+use crate::gateway::doors;
 use crate::gateway::ops::serve;
 use crate::gateway::service::Gateway;
 
@@ -105,6 +106,15 @@ impl Args {
             // It ends with the process; a failure shows where it is asked.
             tokio::spawn(async move { axum::serve(listener, router).await });
         }
+        if let Some(address) = settings.doors.http {
+            let listener = bind(address).await?;
+            out.say(&format!("other proxies ask at http://{}", listener.local_addr()?));
+            let router = doors::router(gateway.clone());
+            tokio::spawn(async move { axum::serve(listener, router).await });
+        }
+        if let Some(address) = settings.doors.grpc {
+            self::grpc(bind(address).await?, &gateway, out)?;
+        }
         let (watched, told) = (gateway.clone(), gateway.clone());
         let watching = tokio::spawn(async move { watched.watch().await });
         let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
@@ -120,6 +130,20 @@ impl Args {
         gateway.close().await;
         Ok(Exit::Done)
     }
+}
+
+#[cfg(feature = "envoy")]
+fn grpc(listener: TcpListener, gateway: &Gateway, out: &mut Output) -> anyhow::Result<()> {
+    out.say(&format!("Envoy asks at {}", listener.local_addr()?));
+    let gateway = gateway.clone();
+    // It ends with the process.
+    tokio::spawn(doors::serve_grpc(listener, gateway, std::future::pending()));
+    Ok(())
+}
+
+#[cfg(not(feature = "envoy"))]
+fn grpc(_: TcpListener, _: &Gateway, _: &mut Output) -> anyhow::Result<()> {
+    anyhow::bail!("this build has no `doors.grpc`: it takes the feature `envoy`")
 }
 
 async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {

@@ -6,8 +6,8 @@ use anyhow::{Context, bail};
 use super::super::serve::{log_to_stderr, runtime};
 use super::super::{Exit, Output, roots};
 use crate::config::gateway::{
-    Authority, GatewaySettings, Limits, Listen, PolicyFiles, Proofs, Records, Secret, Server,
-    ServerKind,
+    Authority, Doors, GatewaySettings, Limits, Listen, PolicyFiles, Proofs, Records, Secret,
+    Server, ServerKind,
 };
 use crate::config::{SystemClock, env, keyfile};
 use crate::gateway::service::Gateway;
@@ -21,7 +21,7 @@ const TOKEN: &str = "HARDTACK_TOKEN";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The server's name, in grants and records.
     #[arg(long, value_name = "NAME")]
     server: String,
@@ -161,6 +161,7 @@ impl Args {
             policy: PolicyFiles { files: self.policy.clone() },
             records: Records::default(),
             proofs: Proofs::default(),
+            doors: Doors::default(),
             limits: Limits::default(),
             approved: None,
             servers: vec![Server::stdio(&self.server, self.command.clone())],

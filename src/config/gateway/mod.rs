@@ -12,7 +12,7 @@ mod tests;
 mod trust;
 
 pub use credential::{ClientAuth, ClientCredentials, CredentialConfig, CredentialKind, Exchange};
-pub use file::{GatewaySettings, Limits, PolicyFiles, Proofs, SettingsError};
+pub use file::{Doors, GatewaySettings, Limits, PolicyFiles, Proofs, SettingsError};
 pub use listen::Listen;
 pub use records::{RecordSync, Records};
 pub use secret::{Secret, SecretError, SecretText};

@@ -76,6 +76,8 @@ pub enum ServerKind {
     McpStdio,
     /// Plain HTTP.
     Http,
+    /// Plain HTTP that another proxy sends up, after it has asked the gateway: see `doors`.
+    External,
 }
 
 /// A variable of a child's environment.
@@ -235,6 +237,15 @@ impl Server {
             (true, Some(_)) => return Err("is `mcp-stdio` and has a `url`".to_owned()),
             (true, None) if self.credential.is_some() => {
                 return Err("is `mcp-stdio`: give its credential in `env`".to_owned());
+            }
+            (false, Some(_)) if self.kind == ServerKind::External => {
+                return Err("is `external`: another proxy knows its `url`".to_owned());
+            }
+            (false, None) if self.kind == ServerKind::External => {
+                let has_credential = self.tools.values().any(|tool| tool.credential.is_some());
+                if self.credential.is_some() || has_credential || of_child {
+                    return Err("is `external`: another proxy gives its credential".to_owned());
+                }
             }
             (false, None) => return Err("names no `url`".to_owned()),
             (false, Some(_)) if of_child => {

@@ -20,4 +20,5 @@ mod service;
 mod tenured;
 
 pub use routes::HttpServerError;
+pub(in crate::gateway) use service::Shown;
 pub use service::{HttpOptions, HttpProxy, HttpServer};

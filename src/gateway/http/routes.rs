@@ -47,7 +47,8 @@ pub(super) struct Routes {
 
 /// What serves a route.
 pub(super) struct Served {
-    pub(super) upstream: Upstream,
+    /// None where another proxy sends its requests up.
+    pub(super) upstream: Option<Upstream>,
     pub(super) profile: JsonProfile,
 }
 

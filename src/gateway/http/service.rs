@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderName, UPGRADE};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
@@ -14,20 +15,17 @@ use super::arguments::{Read, Reading};
 use super::forward;
 use super::routes::{Found, HttpServerError, Routes, Served};
 use super::tenured::Tenured;
-use crate::config::gateway::{Limits, Route as RouteSettings};
+use crate::config::gateway::{BodyKind, Limits, Route as RouteSettings};
 use crate::gateway::credential::Credential;
 use crate::gateway::mcp::{ToolFacts, Tools};
-use crate::gateway::ops::{Flight, Flights};
+use crate::gateway::ops::{Flight, Flights, trace_id};
 use crate::gateway::upstream::{Tunnel, Upstream, UpstreamError};
-use crate::guard::{Admitted, Challenge, Circumstances, Guard, Refusal, Tenure, ToolCall};
+use crate::guard::{Admitted, Allowed, Challenge, Circumstances, Guard, Refusal, Tenure, ToolCall};
 use crate::model::{JsonProfile, TargetUri};
 use crate::present::Credentials;
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-
-/// Longest trace that is recorded, in characters.
-const TRACE_CHARS_MAX: usize = 128;
 
 /// Longest opaque body where nothing else is said, in bytes.
 const UPLOAD_BYTES_MAX: u64 = 1024 * 1024 * 1024;
@@ -74,8 +72,8 @@ impl HttpOptions {
 pub struct HttpServer {
     /// Its name in grants and records.
     pub name: String,
-    /// Where it answers.
-    pub upstream: Upstream,
+    /// Where it answers; none where another proxy sends its requests up.
+    pub upstream: Option<Upstream>,
     /// Which whole numbers it reads exactly.
     pub profile: JsonProfile,
     /// Which request is which tool.
@@ -130,6 +128,40 @@ impl HttpProxy {
     }
 }
 
+/// What another proxy says of the body of a request that it asks about.
+pub(in crate::gateway) enum Shown {
+    /// This is all of it.
+    Whole(Bytes),
+    /// There is one, and it is not told.
+    Hidden,
+}
+
+impl HttpProxy {
+    /// Decides a request that another proxy asks about, and will send up itself.
+    ///
+    /// *Errors*: a refusal, which has been recorded.
+    pub(in crate::gateway) async fn ask(
+        &self,
+        parts: &Parts,
+        shown: Shown,
+    ) -> Result<Allowed, Refusal> {
+        let shared = &self.shared;
+        let values = |name| parts.headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        let credentials = Credentials::from_headers(values(AUTHORIZATION), values(DPOP));
+        let admitted = shared.options.guard.admit(credentials, parts).await?;
+        let body = match shown {
+            Shown::Whole(bytes) => Body::from(bytes),
+            Shown::Hidden if shared.takes_hidden(parts) => Body::empty(),
+            Shown::Hidden => {
+                let why = "the arguments are in a body that the proxy does not show";
+                let refusal = Refusal::malformed(StatusCode::BAD_REQUEST, why);
+                return Err(admitted.refuse(refusal).await);
+            }
+        };
+        Ok(shared.decide(admitted, parts, body).await?.2)
+    }
+}
+
 async fn endpoint(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
     let values = |name| parts.headers.get_all(name).iter().cloned().collect::<Vec<_>>();
@@ -143,7 +175,7 @@ async fn endpoint(State(shared): State<Arc<Shared>>, request: Request<Body>) -> 
         Err(refusal) => Err(refusal),
     };
     match decided {
-        Ok((call, server)) => shared.pass(&mut parts, call, &server).await,
+        Ok((call, server, _)) => shared.pass(&mut parts, call, &server).await,
         Err(refusal) => refusal.response(&Challenge::of(&shared.options.gateway)),
     }
 }
@@ -155,7 +187,7 @@ impl Shared {
         admitted: Admitted,
         parts: &Parts,
         body: Body,
-    ) -> Result<(Call, Arc<Served>), Refusal> {
+    ) -> Result<(Call, Arc<Served>, Allowed), Refusal> {
         let (Found { route, captures }, changes) = match self.find(parts) {
             Ok(found) => found,
             Err(refusal) => return Err(admitted.refuse(refusal).await),
@@ -175,7 +207,7 @@ impl Shared {
         let circumstances = Circumstances {
             labels,
             credential: credential.as_ref().map(|credential| credential.name().to_owned()),
-            trace: trace.map(|trace| trace.chars().take(TRACE_CHARS_MAX).collect()),
+            trace: trace.and_then(trace_id),
         };
         let begun = self.options.flights.begin(admitted.owner(), &self.options.limits);
         let begun = begun.and_then(|flight| {
@@ -190,8 +222,15 @@ impl Shared {
             }
         };
         let tenure = admitted.tenure();
-        admitted.judge(call, circumstances).await?;
-        Ok((Call { body, credential, changes, tenure, flight }, Arc::clone(&route.server)))
+        let allowed = admitted.judge(call, circumstances).await?;
+        let call = Call { body, credential, changes, tenure, flight };
+        Ok((call, Arc::clone(&route.server), allowed))
+    }
+
+    /// Whether the request's body is not judged anyway.
+    fn takes_hidden(&self, parts: &Parts) -> bool {
+        let found = self.routes.find(parts).ok().flatten();
+        found.is_some_and(|found| found.route.body == BodyKind::Opaque)
     }
 
     /// The route that takes a request, and whether the connection becomes a WebSocket.
@@ -213,20 +252,21 @@ impl Shared {
     async fn pass(&self, parts: &mut Parts, call: Call, served: &Served) -> Response<Body> {
         let Call { body, credential, changes, tenure, flight } = call;
         let caller = changes.then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
-        let request = match self.request(parts, body, &served.upstream) {
+        let Some(upstream) = &served.upstream else { return UpstreamError::Target.response() };
+        let request = match self.request(parts, body, upstream) {
             Ok(request) => request,
             Err(error) => return error.response(),
         };
         let every = self.options.tenure_every;
         if changes {
-            let changed = served.upstream.change(request, credential.as_ref()).await;
+            let changed = upstream.change(request, credential.as_ref()).await;
             return match changed {
                 Ok((answer, Some(tunnel))) => joined(answer, tunnel, caller, tenure, every),
                 Ok((answer, None)) => answer,
                 Err(error) => error.response(),
             };
         }
-        let answer = match served.upstream.send(request, credential.as_ref()).await {
+        let answer = match upstream.send(request, credential.as_ref()).await {
             Ok(answer) if is_event_stream(&answer) => {
                 answer.map(|body| Body::new(Tenured::new(body, tenure, every)))
             }

@@ -16,7 +16,7 @@ use super::passing::{AsItIs, Passing, Step};
 use super::service::Served;
 use super::session::Session;
 use super::stop::{Stop, json};
-use crate::gateway::credential::Credential;
+use crate::gateway::upstream::Upstream;
 use crate::guard::Tenure;
 use crate::mcp::{self, Era, EventTooLong, Events, Fault, Kind, Reply, Scan, code};
 
@@ -30,24 +30,30 @@ const DOWN: &[&str] = &["content-type", "cache-control", "x-accel-buffering", "r
 
 impl Served {
     /// Sends a message up, and gives the answer.
-    pub(super) async fn exchange(&self, call: Call) -> Result<Response<Body>, Stop> {
-        let Call { message, bytes, era, headers, owner, session, credential, narrowing, tenure } =
+    pub(super) async fn exchange_http(
+        &self,
+        upstream: &Upstream,
+        call: Call,
+    ) -> Result<Response<Body>, Stop> {
+        let bytes = call.bytes(call.changes.splice.clone());
+        let bytes = bytes.ok_or_else(|| Stop::internal("the message cannot be passed on"))?;
+        let Call { message, era, headers, owner, session, credential, narrowing, tenure, .. } =
             call;
         let opens = era == Era::Legacy && message.method() == Some("initialize");
         if opens {
             self.make_room(&owner)?;
         }
-        let mut request = self.request(Method::POST, Body::from(bytes), &headers, era);
+        let mut request = request(upstream, Method::POST, Body::from(bytes), &headers, era);
         name_session(request.headers_mut(), session.as_deref());
-        let answer = self.upstream.send(request, credential.as_ref()).await?;
-        let upstream = answer.headers().get(&SESSION).cloned();
+        let answer = upstream.send(request, credential.as_ref()).await?;
+        let named = answer.headers().get(&SESSION).cloned();
         let (status, is_stream) = (answer.status(), is_stream(answer.headers()));
         if let (StatusCode::NOT_FOUND, Some(session)) = (status, &session) {
             self.sessions.end(session);
         }
         let is_request = matches!(message.kind(), Kind::Request { .. });
         let session = match opens && status.is_success() {
-            true => Some(self.sessions.open(owner, upstream)),
+            true => Some(self.sessions.open(owner, named, None, Arc::default())),
             false => session,
         };
         let (head, body) = down(answer)?;
@@ -77,19 +83,20 @@ impl Served {
     }
 
     /// Listens for a session's messages.
-    pub(super) async fn listen(
+    pub(super) async fn listen_http(
         &self,
+        upstream: &Upstream,
         headers: &HeaderMap,
         session: Arc<Session>,
         narrowing: Narrowing,
         tenure: Tenure,
     ) -> Result<Response<Body>, Stop> {
-        let mut request = self.request(Method::GET, Body::empty(), headers, Era::Legacy);
+        let mut request = request(upstream, Method::GET, Body::empty(), headers, Era::Legacy);
         if let Some(last) = headers.get(LAST_EVENT) {
             request.headers_mut().insert(LAST_EVENT, last.clone());
         }
         name_session(request.headers_mut(), Some(&session));
-        let answer = self.upstream.send(request, self.credential.as_ref()).await?;
+        let answer = upstream.send(request, self.credential.as_ref()).await?;
         let is_stream = is_stream(answer.headers());
         let (head, body) = down(answer)?;
         if head.status().is_success() && !is_stream {
@@ -104,62 +111,34 @@ impl Served {
         }))
     }
 
-    /// Ends a session, at the server too.
-    pub(super) async fn end(
+    /// Ends a session at the server.
+    pub(super) async fn end_http(
         &self,
+        upstream: &Upstream,
         headers: &HeaderMap,
         session: &Session,
     ) -> Result<Response<Body>, Stop> {
-        self.sessions.end(session);
         if session.upstream.is_none() {
             return Ok(json(StatusCode::OK, Vec::new()));
         }
-        let mut request = self.request(Method::DELETE, Body::empty(), headers, Era::Legacy);
+        let mut request = request(upstream, Method::DELETE, Body::empty(), headers, Era::Legacy);
         name_session(request.headers_mut(), Some(session));
-        let answer = self.upstream.send(request, self.credential.as_ref()).await?;
+        let answer = upstream.send(request, self.credential.as_ref()).await?;
         let (head, body) = down(answer)?;
         Ok(head.map(|()| body))
     }
 
-    /// Makes room for one more session; those that end for it, end at the server too.
-    fn make_room(&self, owner: &[u8; 32]) -> Result<(), Stop> {
-        let Ok(ended) = self.sessions.make_room(owner) else {
-            let why = "the server has as many sessions as it may";
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            return Err(Stop::fault(status, code::refusal(503), why));
-        };
-        for session in ended.iter().filter(|session| session.upstream.is_some()) {
-            let mut request =
-                self.request(Method::DELETE, Body::empty(), &HeaderMap::new(), Era::Legacy);
-            name_session(request.headers_mut(), Some(session));
-            let (upstream, credential) = (self.upstream.clone(), self.credential.clone());
-            tokio::spawn(end_quietly(upstream, credential, request));
+    /// Ends a session at the server, in the background.
+    pub(super) fn end_quietly(&self, upstream: &Upstream, session: &Session) {
+        if session.upstream.is_none() {
+            return;
         }
-        Ok(())
-    }
-
-    /// A request to the server's endpoint, with those of the caller's headers that are meant for it.
-    fn request(&self, method: Method, body: Body, from: &HeaderMap, era: Era) -> Request<Body> {
-        let mut request = Request::new(body);
-        *request.uri_mut() = Uri::from(self.upstream.target().clone());
-        let headers = request.headers_mut();
-        for (name, value) in from {
-            if is_for_server(name, era) {
-                headers.append(name.clone(), value.clone());
-            }
-        }
-        let accept = match method {
-            Method::POST => "application/json, text/event-stream",
-            Method::GET => EVENTS,
-            _ => "*/*",
-        };
-        headers.insert(ACCEPT, HeaderValue::from_static(accept));
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if method == Method::POST {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        *request.method_mut() = method;
-        request
+        let headers = HeaderMap::new();
+        let mut request = request(upstream, Method::DELETE, Body::empty(), &headers, Era::Legacy);
+        name_session(request.headers_mut(), Some(session));
+        let (upstream, credential) = (upstream.clone(), self.credential.clone());
+        // Nobody waits for the answer; a failure has been logged.
+        tokio::spawn(async move { drop(upstream.send(request, credential.as_ref()).await) });
     }
 
     fn events(
@@ -206,13 +185,34 @@ fn name_session(headers: &mut HeaderMap, session: Option<&Session>) {
     }
 }
 
-async fn end_quietly(
-    upstream: crate::gateway::upstream::Upstream,
-    credential: Option<Credential>,
-    request: Request<Body>,
-) {
-    // Nobody waits for the answer; a failure has been logged.
-    drop(upstream.send(request, credential.as_ref()).await);
+/// A request to the server's endpoint, with those of the caller's headers that are meant for it.
+fn request(
+    upstream: &Upstream,
+    method: Method,
+    body: Body,
+    from: &HeaderMap,
+    era: Era,
+) -> Request<Body> {
+    let mut request = Request::new(body);
+    *request.uri_mut() = Uri::from(upstream.target().clone());
+    let headers = request.headers_mut();
+    for (name, value) in from {
+        if is_for_server(name, era) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    let accept = match method {
+        Method::POST => "application/json, text/event-stream",
+        Method::GET => EVENTS,
+        _ => "*/*",
+    };
+    headers.insert(ACCEPT, HeaderValue::from_static(accept));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if method == Method::POST {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    *request.method_mut() = method;
+    request
 }
 
 /// The head of an answer with those of its headers that go down, and its body.
@@ -260,7 +260,7 @@ impl Step for Listening {
             if let (Some(session), Some(id), Some(method)) =
                 (&self.session, scanned.id, scanned.method)
             {
-                session.ask(id, method);
+                session.questions.ask(id, method);
             }
         }
         Ok(bytes)
@@ -315,7 +315,7 @@ impl Narrowed {
         if let Some(method) = reply.text("method") {
             let id = reply.place("id").and_then(|place| mcp::Id::from_text(reply.at(place)));
             if let (Some(session), Some(id)) = (&self.session, id) {
-                session.ask(id, method);
+                session.questions.ask(id, method);
             }
             return Ok(None);
         }

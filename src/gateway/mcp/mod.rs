@@ -20,11 +20,13 @@ mod passing;
 mod post;
 mod service;
 mod session;
+mod stdio;
 mod stop;
 mod tools;
 
-pub use options::{McpOptions, McpServer, McpServerError};
+pub use options::{McpOptions, McpServer, McpServerError, McpUpstream};
 pub use service::McpProxy;
+pub use stdio::{StdioOptions, StdioServer};
 pub use tools::{ToolFacts, Tools};
 
 /// Marks a request that was made within this process, of a message that came without headers: there

@@ -8,6 +8,7 @@ use crate::gateway::upstream::Upstream;
 use crate::guard::Guard;
 use crate::model::{Clock, JsonProfile, TargetUri};
 
+use super::stdio::StdioServer;
 use super::tools::Tools;
 
 /// What a gateway for the Model Context Protocol takes, and from whom.
@@ -49,7 +50,7 @@ pub struct McpServer {
     /// Its name in grants, records and paths.
     pub name: String,
     /// Where it answers.
-    pub upstream: Upstream,
+    pub upstream: McpUpstream,
     /// What everything that is no call of a tool goes up with.
     pub credential: Option<Credential>,
     /// Which whole numbers it reads exactly.
@@ -60,6 +61,26 @@ pub struct McpServer {
     pub roots: Vec<String>,
     /// Sessions at once.
     pub sessions_max: usize,
+}
+
+/// Where a server answers.
+#[derive(Clone, Debug)]
+pub enum McpUpstream {
+    /// Over streamable HTTP.
+    Http(Box<Upstream>),
+    /// As child processes.
+    Stdio(StdioServer),
+}
+
+impl McpUpstream {
+    /// Whether both share their connections, or their children.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Http(one), Self::Http(other)) => one.is_same(other),
+            (Self::Stdio(one), Self::Stdio(other)) => one.is_same(other),
+            _ => false,
+        }
+    }
 }
 
 /// Why a gateway cannot be made of these servers.

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::InProcess;
-use super::call::Call;
+use super::call::{Call, Changes};
 use super::door;
 use super::http::SESSION;
 use super::narrowing::Narrowing;
@@ -90,8 +90,8 @@ impl Served {
         };
         let owner = admitted.owner();
         let session = self.session(&parts.headers, &message, era, &owner)?;
-        let bytes = match self.bytes(&message, session.as_deref()) {
-            Ok(Some(bytes)) => bytes,
+        let changes = match self.changes(&message, session.as_deref()) {
+            Ok(Some(changes)) => changes,
             Ok(None) => return Ok(json(StatusCode::ACCEPTED, Vec::new())),
             Err(fault) => return Err(against(&admitted, fault).await),
         };
@@ -119,7 +119,7 @@ impl Served {
         };
         let headers = parts.headers;
         let call =
-            Call { message, bytes, era, headers, owner, session, credential, narrowing, tenure };
+            Call { message, changes, era, headers, owner, session, credential, narrowing, tenure };
         let answer = self.exchange(call).await?;
         Ok(match flight {
             Some(flight) => flight.until_sent(answer),
@@ -217,12 +217,13 @@ impl Served {
         self.sessions.find(id, owner).ok_or_else(|| Stop::not_found("no such session"))
     }
 
-    /// The bytes that go up; `None` where nothing does.
-    fn bytes(
+    /// What is cut out of the message before it goes up, and what goes up instead; `None` where
+    /// nothing does.
+    fn changes(
         &self,
         message: &Message,
         session: Option<&Session>,
-    ) -> Result<Option<Vec<u8>>, Fault> {
+    ) -> Result<Option<Changes>, Fault> {
         if message.names_roots() {
             let why = "roots are not the caller's to name";
             return Err(Fault::new(code::INVALID_PARAMS, why));
@@ -231,20 +232,20 @@ impl Served {
             return Ok(None);
         }
         if let Kind::Response { id } = message.kind() {
-            let asked = session.and_then(|session| session.answered(id));
+            let asked = session.and_then(|session| session.questions.answered(id));
             let Some(method) = asked else {
                 let why = "the server asked nothing under this `id`";
                 return Err(Fault::new(code::INVALID_REQUEST, why));
             };
             if method == ROOTS_LIST {
-                return Ok(Some(roots(message.id_text(), &self.roots)));
+                let own = roots(message.id_text(), &self.roots);
+                return Ok(Some(Changes { own: Some(own), ..Changes::default() }));
             }
         }
         let mut splice = Splice::new();
         message.take_credentials(&mut splice);
         message.take_roots(!self.roots.is_empty(), &mut splice);
-        let bytes = splice.apply(message.bytes());
-        bytes.map(Some).ok_or_else(|| Fault::new(code::INTERNAL, "the message cannot be passed on"))
+        Ok(Some(Changes { splice, own: None }))
     }
 
     /// Decides a call, and gives what it goes up with.

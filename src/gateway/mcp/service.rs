@@ -8,17 +8,18 @@ use axum::extract::{Path, State};
 use axum::routing::{any, get};
 use http::header::{ALLOW, HOST};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
+use super::call::Call;
 use super::door::Door;
 use super::metadata::{Metadata, WELL_KNOWN};
-use super::options::{McpOptions, McpServer, McpServerError};
-use super::session::Sessions;
+use super::narrowing::Narrowing;
+use super::options::{McpOptions, McpServer, McpServerError, McpUpstream};
+use super::session::{Session, Sessions};
 use super::stop::{Stop, Told, json};
 use crate::config::gateway::Denials;
 use crate::gateway::credential::Credential;
-use crate::gateway::upstream::Upstream;
-use crate::guard::Challenge;
+use crate::guard::{Challenge, Tenure};
 use crate::mcp::code;
 use crate::model::JsonProfile;
 
@@ -39,7 +40,7 @@ struct Shared {
 /// One server, as it is served.
 pub(super) struct Served {
     pub(super) name: String,
-    pub(super) upstream: Upstream,
+    pub(super) upstream: McpUpstream,
     pub(super) credential: Option<Credential>,
     pub(super) profile: JsonProfile,
     pub(super) denials: Denials,
@@ -126,6 +127,64 @@ impl Served {
     /// Whether the sessions of one are those of the other.
     fn is_like(&self, other: &Self) -> bool {
         self.upstream.is_same(&other.upstream)
+    }
+
+    /// Sends a message up, and gives the answer.
+    pub(super) async fn exchange(&self, call: Call) -> Result<Response<Body>, Stop> {
+        match &self.upstream {
+            McpUpstream::Http(upstream) => self.exchange_http(upstream, call).await,
+            McpUpstream::Stdio(server) => self.exchange_stdio(server, call).await,
+        }
+    }
+
+    /// Listens for a session's messages.
+    pub(super) async fn listen(
+        &self,
+        headers: &HeaderMap,
+        session: Arc<Session>,
+        narrowing: Narrowing,
+        tenure: Tenure,
+    ) -> Result<Response<Body>, Stop> {
+        match &self.upstream {
+            McpUpstream::Http(upstream) => {
+                self.listen_http(upstream, headers, session, narrowing, tenure).await
+            }
+            McpUpstream::Stdio(_) => self.listen_stdio(&session, tenure),
+        }
+    }
+
+    /// Ends a session, at the server too.
+    pub(super) async fn end(
+        &self,
+        headers: &HeaderMap,
+        session: &Session,
+    ) -> Result<Response<Body>, Stop> {
+        self.sessions.end(session);
+        match &self.upstream {
+            McpUpstream::Http(upstream) => self.end_http(upstream, headers, session).await,
+            McpUpstream::Stdio(_) => {
+                session.child.as_ref().inspect(|child| child.close());
+                Ok(json(StatusCode::OK, Vec::new()))
+            }
+        }
+    }
+
+    /// Makes room for one more session; those that end for it, end at the server too.
+    pub(super) fn make_room(&self, owner: &[u8; 32]) -> Result<(), Stop> {
+        let Ok(ended) = self.sessions.make_room(owner) else {
+            let why = "the server has as many sessions as it may";
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Err(Stop::fault(status, code::refusal(503), why));
+        };
+        for session in &ended {
+            match &self.upstream {
+                McpUpstream::Http(upstream) => self.end_quietly(upstream, session),
+                McpUpstream::Stdio(_) => {
+                    session.child.as_ref().inspect(|child| child.close());
+                }
+            }
+        }
+        Ok(())
     }
 }
 

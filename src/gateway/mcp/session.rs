@@ -9,6 +9,7 @@ use http::HeaderValue;
 use rand::RngCore;
 use rand::rngs::OsRng;
 
+use super::stdio::Pipe;
 use crate::mcp::Id;
 use crate::model::Clock;
 
@@ -26,11 +27,17 @@ pub(super) struct Session {
     owner: [u8; 32],
     /// What the server calls it, where it has a name for it.
     pub(super) upstream: Option<HeaderValue>,
-    asked: Mutex<Vec<(Id, String)>>,
+    /// Its server, where that is a child of its own.
+    pub(super) child: Option<Arc<Pipe>>,
+    pub(super) questions: Arc<Questions>,
     used: AtomicU64,
     /// Answers that last; a session that has one is not idle.
     lasting: AtomicUsize,
 }
+
+/// What a server asked in a session and nobody has answered yet.
+#[derive(Default)]
+pub(super) struct Questions(Mutex<Vec<(Id, String)>>);
 
 /// The sessions of one server.
 pub(super) struct Sessions {
@@ -78,14 +85,21 @@ impl Sessions {
     }
 
     /// Opens a session.
-    pub(super) fn open(&self, owner: [u8; 32], upstream: Option<HeaderValue>) -> Arc<Session> {
+    pub(super) fn open(
+        &self,
+        owner: [u8; 32],
+        upstream: Option<HeaderValue>,
+        child: Option<Arc<Pipe>>,
+        questions: Arc<Questions>,
+    ) -> Arc<Session> {
         let mut bytes = [0; 16];
         OsRng.fill_bytes(&mut bytes);
         let session = Arc::new(Session {
             id: hex::encode(bytes),
             owner,
             upstream,
-            asked: Mutex::default(),
+            child,
+            questions,
             used: AtomicU64::new(self.clock.micros()),
             lasting: AtomicUsize::new(0),
         });
@@ -119,10 +133,12 @@ impl Session {
     pub(super) fn id(&self) -> &str {
         &self.id
     }
+}
 
+impl Questions {
     /// The server asked something; the oldest question is given up where there are too many.
     pub(super) fn ask(&self, id: Id, method: String) {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         asked.retain(|(other, _)| *other != id);
         if asked.len() >= ASKED_MAX {
             asked.remove(0);
@@ -132,7 +148,7 @@ impl Session {
 
     /// What the server asked under this identifier, which is answered now.
     pub(super) fn answered(&self, id: &Id) -> Option<String> {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let at = asked.iter().position(|(other, _)| other == id)?;
         Some(asked.remove(at).1)
     }
@@ -159,7 +175,7 @@ mod tests {
     fn a_session_is_its_owners_and_ends_when_idle() {
         let (sessions, clock) = sessions(2);
         let (one, two) = ([1; 32], [2; 32]);
-        let session = sessions.open(one, None);
+        let session = sessions.open(one, None, None, Arc::default());
         assert_eq!(session.id().len(), 32);
         assert!(sessions.find(session.id(), &one).is_some());
         assert!(sessions.find(session.id(), &two).is_none());
@@ -171,7 +187,7 @@ mod tests {
         clock.set(Timestamp::from_secs(1031));
         assert!(sessions.find(session.id(), &one).is_none());
         assert_eq!(sessions.make_room(&two).map(|ended| ended.len()), Ok(1));
-        let other = sessions.open(two, None);
+        let other = sessions.open(two, None, None, Arc::default());
         sessions.end(&other);
         assert!(sessions.find(other.id(), &two).is_none());
     }
@@ -179,30 +195,30 @@ mod tests {
     #[test]
     fn sessions_are_bounded_for_all_and_for_each() {
         let (sessions, _) = sessions(OWNED_MAX + 1);
-        let first = sessions.open([1; 32], None);
+        let first = sessions.open([1; 32], None, None, Arc::default());
         for _ in 1..OWNED_MAX {
             assert_eq!(sessions.make_room(&[1; 32]).map(|ended| ended.len()), Ok(0));
-            sessions.open([1; 32], None);
+            sessions.open([1; 32], None, None, Arc::default());
         }
         let _ = first;
         assert_eq!(sessions.make_room(&[1; 32]).map(|ended| ended.len()), Ok(1));
-        sessions.open([1; 32], None);
-        sessions.open([2; 32], None);
+        sessions.open([1; 32], None, None, Arc::default());
+        sessions.open([2; 32], None, None, Arc::default());
         assert!(sessions.make_room(&[2; 32]).is_err());
     }
 
     #[test]
     fn only_what_was_asked_is_answered_and_once() {
         let (sessions, _) = sessions(1);
-        let session = sessions.open([1; 32], None);
-        session.ask(Id::Number(0), "roots/list".to_owned());
-        assert_eq!(session.answered(&Id::Text("0".to_owned())), None);
-        assert_eq!(session.answered(&Id::Number(0)).as_deref(), Some("roots/list"));
-        assert_eq!(session.answered(&Id::Number(0)), None);
+        let session = sessions.open([1; 32], None, None, Arc::default());
+        session.questions.ask(Id::Number(0), "roots/list".to_owned());
+        assert_eq!(session.questions.answered(&Id::Text("0".to_owned())), None);
+        assert_eq!(session.questions.answered(&Id::Number(0)).as_deref(), Some("roots/list"));
+        assert_eq!(session.questions.answered(&Id::Number(0)), None);
         for id in 0..=i64::try_from(ASKED_MAX).unwrap() {
-            session.ask(Id::Number(id), "x".to_owned());
+            session.questions.ask(Id::Number(id), "x".to_owned());
         }
-        assert_eq!(session.answered(&Id::Number(0)), None);
-        assert!(session.answered(&Id::Number(1)).is_some());
+        assert_eq!(session.questions.answered(&Id::Number(0)), None);
+        assert!(session.questions.answered(&Id::Number(1)).is_some());
     }
 }

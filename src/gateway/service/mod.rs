@@ -21,6 +21,7 @@ use self::parts::Revocations;
 pub(in crate::gateway) use self::routes::Shared;
 use crate::config::gateway::{GatewaySettings, SettingsError};
 use crate::gateway::catalogue::Catalogue;
+use crate::gateway::http::HttpProxy;
 use crate::gateway::ops::{Flights, Metrics};
 use crate::guard::Guard;
 use crate::record::Sink;
@@ -139,6 +140,11 @@ impl Gateway {
             let router = gateway.0.now.load().router.clone();
             routes::serve(router, gateway.0.metrics.clone(), request)
         })
+    }
+
+    /// What other proxies ask about.
+    pub(in crate::gateway) fn external(&self) -> Option<HttpProxy> {
+        self.0.now.load().servers.external().cloned()
     }
 
     /// Serves operators: `/healthz`, `/readyz`, `/metrics`.

@@ -115,6 +115,7 @@ fn may_change(before: &GatewaySettings, after: &GatewaySettings) -> Result<(), O
         ("authority.bundle", trust.0.bundle == trust.1.bundle),
         ("authority.bundle_age_secs", trust.0.bundle_age_secs == trust.1.bundle_age_secs),
         ("authority.age_millis_max", trust.0.age_millis_max == trust.1.age_millis_max),
+        ("doors", before.doors == after.doors),
         ("records", before.records == after.records),
         ("proofs", before.proofs == after.proofs),
         // The follower is held to the roots that it began with.

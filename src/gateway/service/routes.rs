@@ -22,7 +22,9 @@ use crate::gateway::catalogue::Catalogue;
 use crate::gateway::credential::Credential;
 use crate::gateway::follow::METRICS_TYPE;
 use crate::gateway::http::{HttpOptions, HttpProxy, HttpServer};
-use crate::gateway::mcp::{McpOptions, McpProxy, McpServer, Tools};
+use crate::gateway::mcp::{
+    McpOptions, McpProxy, McpServer, McpUpstream, StdioOptions, StdioServer, Tools,
+};
 use crate::gateway::ops::{Flights, Metrics};
 use crate::gateway::upstream::{Upstream, UpstreamOptions};
 use crate::guard::Guard;
@@ -43,13 +45,15 @@ pub(super) struct Servers {
     open: BTreeMap<String, Open>,
     mcp: Option<McpProxy>,
     http: Option<HttpProxy>,
+    /// What other proxies ask about.
+    external: Option<HttpProxy>,
 }
 
 /// One server: its connections outlive new settings that say the same of it.
 #[derive(Clone)]
 struct Open {
     settings: Server,
-    upstream: Option<Upstream>,
+    upstream: Option<McpUpstream>,
     credentials: Credentials,
 }
 
@@ -93,6 +97,18 @@ fn options(server: &Server) -> UpstreamOptions {
     }
 }
 
+fn stdio_options(server: &Server) -> StdioOptions {
+    StdioOptions {
+        env: server.env.clone(),
+        cwd: server.cwd.clone(),
+        roots: server.roots.clone(),
+        answer_timeout: Duration::from_secs(server.answer_timeout_secs),
+        idle: Duration::from_secs(server.idle_timeout_secs),
+        children_max: server.sessions_max,
+        ..StdioOptions::new(server.command.clone())
+    }
+}
+
 impl Open {
     fn new(server: &Server) -> Result<Self, OpenError> {
         let name = &server.name;
@@ -100,7 +116,10 @@ impl Open {
         let upstream = match &server.url {
             Some(url) => {
                 let opened = Upstream::new(name, url, options(server));
-                Some(opened.map_err(|why| failed(why.to_string()))?)
+                Some(McpUpstream::Http(Box::new(opened.map_err(|why| failed(why.to_string()))?)))
+            }
+            None if server.kind == ServerKind::McpStdio => {
+                Some(McpUpstream::Stdio(StdioServer::new(name, stdio_options(server))))
             }
             None => None,
         };
@@ -129,8 +148,14 @@ impl Servers {
         let tools = KnownTools { catalogue: Arc::clone(&shared.catalogue), credentials };
         let tools: Arc<dyn Tools> = Arc::new(tools);
         let mcp = mcp(shared, &open, Arc::clone(&tools), before.mcp.as_ref())?;
-        let http = http(shared, &open, tools)?;
-        Ok(Self { open, mcp: Some(mcp), http: Some(http) })
+        let external = http(shared, &open, Arc::clone(&tools), ServerKind::External)?;
+        let http = http(shared, &open, tools, ServerKind::Http)?;
+        Ok(Self { open, mcp: Some(mcp), http: Some(http), external: Some(external) })
+    }
+
+    /// What other proxies ask about.
+    pub(super) fn external(&self) -> Option<&HttpProxy> {
+        self.external.as_ref()
     }
 
     pub(super) fn router(&self) -> Router {
@@ -174,20 +199,22 @@ fn http(
     shared: &Shared,
     open: &BTreeMap<String, Open>,
     tools: Arc<dyn Tools>,
+    kind: ServerKind,
 ) -> Result<HttpProxy, OpenError> {
     let settings = &shared.settings;
     let mut options = HttpOptions::new(&settings.gateway, shared.guard.clone(), tools);
     options.public_uri.clone_from(&settings.public_uri);
     options.flights = shared.flights.clone();
     options.limits = settings.limits;
-    let servers = open.values().filter(|open| open.settings.kind == ServerKind::Http);
-    let servers = servers.filter_map(|open| {
-        Some(HttpServer {
-            name: open.settings.name.clone(),
-            upstream: open.upstream.clone()?,
-            profile: profile(&open.settings),
-            routes: open.settings.routes.clone(),
-        })
+    let servers = open.values().filter(|open| open.settings.kind == kind);
+    let servers = servers.map(|open| HttpServer {
+        name: open.settings.name.clone(),
+        upstream: match &open.upstream {
+            Some(McpUpstream::Http(upstream)) => Some((**upstream).clone()),
+            _ => None,
+        },
+        profile: profile(&open.settings),
+        routes: open.settings.routes.clone(),
     });
     HttpProxy::new(options, servers).map_err(|why| OpenError::Settings(why.to_string()))
 }
@@ -206,7 +233,7 @@ fn authority(url: &url::Url) -> Option<String> {
 
 fn mcp_server(open: &Open) -> Option<McpServer> {
     let settings = &open.settings;
-    (settings.kind == ServerKind::McpHttp).then_some(())?;
+    matches!(settings.kind, ServerKind::McpHttp | ServerKind::McpStdio).then_some(())?;
     Some(McpServer {
         name: settings.name.clone(),
         upstream: open.upstream.clone()?,

@@ -6,5 +6,6 @@ mod faults;
 mod lists;
 mod protocol;
 mod sessions;
+mod stdio;
 mod upstream;
 mod world;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use axum::body::Body;
 use hardtack::config::SystemClock;
 use hardtack::config::gateway::Denials;
-use hardtack::gateway::{McpOptions, McpProxy, McpServer, ToolFacts, Tools, Upstream as Up};
+use hardtack::gateway::{
+    McpOptions, McpProxy, McpServer, McpUpstream, ToolFacts, Tools, Upstream as Up,
+};
 use hardtack::guard::{Guard, Refusal};
 use hardtack::keys::TrustedRoots;
 use hardtack::mcp::{Listed, mirrors};
@@ -130,6 +132,17 @@ impl World {
         view: impl RevocationView + 'static,
         upstream: Upstream,
     ) -> Self {
+        let up = Up::new("s", &upstream.url, Default::default()).unwrap();
+        Self::behind(settings, view, upstream, McpUpstream::Http(Box::new(up))).await
+    }
+
+    /// One in front of this server.
+    pub(super) async fn behind(
+        settings: Settings,
+        view: impl RevocationView + 'static,
+        upstream: Upstream,
+        server: McpUpstream,
+    ) -> Self {
         let sink = Arc::new(MemorySink::new());
         let guard = Guard::builder("gw")
             .roots(TrustedRoots::one(root().public()))
@@ -147,7 +160,7 @@ impl World {
         options.tenure_every = Duration::from_millis(20);
         let server = McpServer {
             name: "s".to_owned(),
-            upstream: Up::new("s", &upstream.url, Default::default()).unwrap(),
+            upstream: server,
             credential: None,
             profile: JsonProfile::default(),
             denials: settings.denials,

@@ -1,0 +1,156 @@
+//! `hardtack gateway` on the command line: what it refuses, and how it says so.
+
+use serde_json::Value;
+
+use crate::cli_support::Cli;
+
+const SERVER: &str = r#"
+[[server]]
+name = "stripe"
+kind = "http"
+url = "http://127.0.0.1:1"
+labels = ["write"]
+[[server.route]]
+method = "POST"
+path = "/refunds"
+tool = "refund"
+"#;
+
+fn settings(cli: &Cli, more: &str) -> String {
+    let root = std::fs::read_to_string(cli.path("root.pub")).unwrap();
+    format!(
+        "gateway = \"tools\"\n[authority]\nsources = [\"http://127.0.0.1:9\"]\n\
+         roots = [\"{}\"]\n{SERVER}{more}",
+        root.trim()
+    )
+}
+
+#[test]
+fn settings_that_can_be_used_are_told_in_words() {
+    let cli = Cli::with_key();
+    let credential = "credential = { bearer = { command = [\"vault\", \"read\", \"hunter2\"] } }";
+    let more = format!(
+        "[[server]]\nname = \"mail\"\nkind = \"mcp-http\"\nurl = \"https://mail.example/mcp\"\n{credential}\n"
+    );
+    cli.write("gateway.toml", &settings(&cli, &more));
+    let ran = cli.run(&["gateway", "gateway.toml", "--check"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    for part in ["gateway `tools` on 127.0.0.1:8080", "server `mail`", "the settings can be used"] {
+        assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("hunter2"), "{}", ran.stdout);
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused_in_a_sentence() {
+    let cli = Cli::with_key();
+    let good = settings(&cli, "");
+    for (from, to, says) in [
+        ("gateway = \"tools\"", "gateway = \"\"", "`gateway` is empty"),
+        ("gateway = \"tools\"", "gatway = \"tools\"", "unknown field `gatway`"),
+        ("sources = [\"http://127.0.0.1:9\"]", "", "neither `sources` nor a `bundle`"),
+        ("sources = [\"http://127.0.0.1:9\"]", "bundle = \"none\"", "`none`"),
+        ("ed25519/", "ed25518/", "line 4"),
+        ("name = \"stripe\"", "name = \"Stripe\"", "a server is called `Stripe`"),
+        ("kind = \"http\"", "kind = \"ftp\"", "line 8"),
+        ("kind = \"http\"", "kind = \"mcp-http\"", "speaks MCP and has a `route`"),
+        ("kind = \"http\"", "kind = \"mcp-stdio\"", "names no `command`"),
+        ("kind = \"http\"", "kind = \"external\"", "another proxy knows its `url`"),
+        ("http://127.0.0.1:1", "http://user:pw@127.0.0.1:1", "has a user in its `url`"),
+        ("http://127.0.0.1:1", "file:///etc", "neither `http` nor `https`"),
+        ("path = \"/refunds\"", "path = \"refunds\"", "starts with `/`"),
+        ("path = \"/refunds\"", "path = \"/mcp/x\"", "the gateway itself answers there"),
+        ("tool = \"refund\"", "tool = \"*\"", "stands for many tools"),
+        ("labels = [\"write\"]", "labels = [\"Write\"]", "has the label `Write`"),
+        ("labels = [\"write\"]", "credential = \"sk-secret\"", "line 10"),
+        ("labels = [\"write\"]", "credential = { bearer = \"sk-secret\" }", "never written into"),
+        ("labels = [\"write\"]", "credential = {}", "exactly one of"),
+        ("labels = [\"write\"]", "calls_max = 0", "must be from 1"),
+        ("[[server]]", "[listen]\naddress = \"here\"\n[[server]]", "invalid socket address"),
+        (
+            "[[server]]",
+            "[policy]\nfiles = [\"none.datalog\"]\n[[server]]",
+            "none.datalog`: no such file",
+        ),
+    ] {
+        cli.write("gateway.toml", &good.replace(from, to));
+        let ran = cli.run(&["gateway", "gateway.toml", "--check"]);
+        assert_eq!(ran.code, 1, "{to}: {}", ran.stdout);
+        let said = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(says), "{to}: {said}");
+        assert!(!said.contains("sk-secret") && !said.contains("user:pw"), "{said}");
+    }
+    let ran = cli.run(&["gateway", "missing.toml"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+    assert!(ran.stderr.contains("`missing.toml`: no such file"), "{}", ran.stderr);
+}
+
+#[test]
+fn two_servers_of_one_name_or_route_are_refused() {
+    let cli = Cli::with_key();
+    cli.write("gateway.toml", &settings(&cli, SERVER));
+    let ran = cli.run(&["gateway", "gateway.toml", "--check"]);
+    assert!(
+        ran.code == 1 && ran.stderr.contains("two servers are called `stripe`"),
+        "{}",
+        ran.stderr
+    );
+    cli.write("gateway.toml", &settings(&cli, &SERVER.replace("\"stripe\"", "\"other\"")));
+    let ran = cli.run(&["gateway", "gateway.toml", "--check"]);
+    assert_eq!(ran.code, 1, "{}", ran.stdout);
+}
+
+#[test]
+fn the_schema_takes_what_the_reader_takes() {
+    let cli = Cli::with_key();
+    let ran = cli.run(&["gateway", "--schema"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let schema: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let examples =
+        [settings(&cli, ""), include_str!("../../examples/proxies/gateway.toml").to_owned()];
+    for example in examples {
+        let settings: toml::Value = toml::from_str(&example).unwrap();
+        let settings = serde_json::to_value(&settings).unwrap();
+        assert!(
+            schema.is_valid(&settings),
+            "{example}: {:?}",
+            schema.iter_errors(&settings).next()
+        );
+        let mut odd = settings.clone();
+        odd["gatway"] = Value::from(1);
+        assert!(!schema.is_valid(&odd));
+        let mut inline = settings;
+        inline["server"][0]["credential"] = serde_json::json!({ "bearer": "sk-secret" });
+        assert!(!schema.is_valid(&inline));
+    }
+}
+
+#[test]
+fn one_request_is_explained() {
+    let cli = Cli::with_key();
+    cli.write("gateway.toml", &settings(&cli, ""));
+    let token = cli.mint(&["--audience", "tools"]);
+    let explain = |args: &str| {
+        let asked = format!(r#"{{"token":"{token}","tool":"stripe/refund","args":{args}}}"#);
+        cli.fed(&["gateway", "gateway.toml", "--explain"], asked.as_bytes())
+    };
+    let ran = explain(r#"{"amount":5,"currency":"usd"}"#);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let told: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&told["decision"], &told["labels"][0]), (&"allow".into(), &"write".into()));
+    let ran = explain(r#"{"amount":500,"currency":"usd"}"#);
+    assert_eq!(ran.code, 3);
+    assert!(ran.stdout.contains("not-granted"), "{}", ran.stdout);
+    let ran = explain(r#"{"amount":5,"amount":6}"#);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("given twice"), "{}", ran.stderr);
+    let bad = cli.fed(
+        &["gateway", "gateway.toml", "--explain"],
+        format!("{{\"token\":\"{token}\"").as_bytes(),
+    );
+    assert_eq!(bad.code, 1);
+    assert!(!bad.stderr.contains(&token), "{}", bad.stderr);
+    let bad = explain("{}").stdout;
+    assert!(bad.contains("\"decision\":\"deny\""), "{bad}");
+}

@@ -1,0 +1,127 @@
+//! Other proxies ask the gateway about requests: nginx itself, and what Traefik and Envoy would send.
+
+#[cfg(feature = "envoy")]
+mod envoy;
+mod nginx;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hardtack::config::SystemClock;
+use hardtack::config::gateway::GatewaySettings;
+use hardtack::gateway::doors;
+use hardtack::gateway::service::Gateway;
+use hardtack::mint::{self, Task};
+use hardtack::model::{Clock, Timestamp};
+use hardtack::record::MemorySink;
+use hardtack::vocabulary::grant::grants_from_json;
+use rand::SeedableRng;
+
+use crate::raw_http::header;
+use crate::support_guard::{client, root, serve};
+
+const SETTINGS: &str = include_str!("../../../examples/proxies/gateway.toml");
+
+/// A gateway that is asked, and the records of what it decided.
+struct World {
+    gateway: Gateway,
+    sink: Arc<MemorySink>,
+    doors: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        let roots = format!("roots = [\"{}\"]", root().public());
+        let settings: String = SETTINGS
+            .lines()
+            .map(|line| if line.starts_with("roots") { roots.clone() } else { line.to_owned() })
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let settings = GatewaySettings::from_toml(&settings).unwrap();
+        let sink = Arc::<MemorySink>::default();
+        let gateway = Gateway::of(settings, sink.clone(), Path::new(""), true).unwrap();
+        // Nobody answers where the settings say that revocations come from.
+        gateway.guard().publish(Fresh);
+        let doors = serve(doors::router(gateway.clone())).await;
+        Self { gateway, sink, doors }
+    }
+
+    /// What was decided since the last time: tool and code.
+    fn decided(&self, since: usize) -> Vec<String> {
+        let records = self.sink.records();
+        let text = |record: &hardtack::record::Record| {
+            let tool = record.tool.as_ref().map(ToString::to_string).unwrap_or_default();
+            let code = record.decision.code().map_or("allow", |code| code.as_str());
+            format!("{tool} {code}")
+        };
+        records.iter().skip(since).map(text).collect()
+    }
+}
+
+struct Fresh;
+
+impl hardtack::verify::RevocationView for Fresh {
+    fn age_millis(&self, _: Timestamp) -> Option<u64> {
+        Some(0)
+    }
+
+    fn is_revoked(&self, _: &hardtack::model::Key16) -> bool {
+        false
+    }
+}
+
+fn bearer(grants: &str) -> String {
+    let grants = grants_from_json(grants.as_bytes()).unwrap();
+    let task = Task::new(grants, Some(["tools".to_owned()].into()));
+    let mut rng = rand::rngs::StdRng::seed_from_u64(1);
+    let token = mint::mint(&task, &root(), SystemClock.now(), &mut rng).unwrap().token;
+    format!("Bearer {}", token.to_text())
+}
+
+const READ_A: &str = r#"[{"tool":"files/read","args":{"name":{"eq":"a"}}},{"tool":"files/write"}]"#;
+
+#[tokio::test]
+async fn traefik_asks_by_forwarded_headers() {
+    let (world, bearer) = (World::new().await, bearer(READ_A));
+    let ask = |method: &'static str, uri: &'static str, body: &'static str| {
+        let request = client().get(format!("{}/forward-auth", world.doors));
+        let request = request.header("x-forwarded-method", method).header("x-forwarded-uri", uri);
+        let request = request.header("authorization", bearer.clone());
+        let request = request.header("x-forwarded-host", "127.0.0.1:8080");
+        let json = request.header("content-type", "application/json").body(body);
+        async move { json.send().await.unwrap().status().as_u16() }
+    };
+    assert_eq!(ask("GET", "/files/a", "").await, 200);
+    assert_eq!(ask("GET", "/files/b", "").await, 403);
+    assert_eq!(ask("GET", "/elsewhere", "").await, 404);
+    assert_eq!(ask("GET", "/files/%2e%2e", "").await, 400);
+    assert_eq!(ask("PUT", "/files/a", "").await, 200);
+    // A search is judged by its body, which Traefik may keep to itself.
+    assert_eq!(ask("POST", "/search", "").await, 400);
+    assert_eq!(ask("POST", "/search", r#"{"q":1}"#).await, 403);
+    let decided = world.decided(0);
+    assert_eq!(decided.len(), 7, "{decided:?}");
+    assert_eq!(decided[0], "files/read allow");
+    assert_eq!(decided[6], "files/search not-granted");
+}
+
+#[tokio::test]
+async fn envoy_asks_with_the_request_itself() {
+    let (world, bearer) = (World::new().await, bearer(READ_A));
+    let send = |method: &str, path: &str| {
+        let method = method.parse().unwrap();
+        let request = client().request(method, format!("{}/ext-authz{path}", world.doors));
+        request.header("authorization", bearer.clone())
+    };
+    let allowed = send("GET", "/files/a").send().await.unwrap();
+    assert_eq!(allowed.status(), 200);
+    assert_eq!(allowed.headers()["x-hardtack-tool"], "files/read");
+    assert_eq!(send("GET", "/files/b").send().await.unwrap().status(), 403);
+    let body = send("POST", "/search").header("content-type", "application/json").body("{\"q\":1}");
+    let partial = body.try_clone().unwrap().header("x-envoy-auth-partial-body", "true");
+    assert_eq!(body.send().await.unwrap().status(), 403);
+    assert_eq!(partial.send().await.unwrap().status(), 400);
+    let bare = client().get(format!("{}/ext-authz/files/a", world.doors)).send().await.unwrap();
+    assert_eq!(bare.status(), 401);
+    assert!(bare.headers().contains_key("www-authenticate"));
+}
