@@ -31,6 +31,9 @@ pub use entropy::Entropy;
 #[cfg(feature = "server")]
 pub use error::ConfigError;
 #[cfg(any(feature = "proxy", feature = "server"))]
+#[cfg(feature = "server")]
 use sentence::sentence;
+#[cfg(feature = "proxy")]
+use sentence::sentence_without_values;
 #[cfg(feature = "server")]
 pub use settings::Settings;

@@ -1,10 +1,29 @@
 /// What the TOML reader says, in one line with the line it means.
+#[cfg(feature = "server")]
 pub(super) fn sentence(text: &str, error: &toml::de::Error) -> String {
+    let whole = |line: &str| Some(line.chars().take(80).collect::<String>().trim().to_owned());
+    told(text, error, whole)
+}
+
+/// The same without any value: somebody may have written a secret there by mistake.
+#[cfg(feature = "proxy")]
+pub(super) fn sentence_without_values(text: &str, error: &toml::de::Error) -> String {
+    let name = |line: &str| match line.split_once('=') {
+        Some((name, _)) => Some(name.trim().chars().take(80).collect()),
+        None if line.trim().starts_with('[') => Some(line.trim().chars().take(80).collect()),
+        None => None,
+    };
+    told(text, error, name)
+}
+
+fn told(text: &str, error: &toml::de::Error, shown: impl Fn(&str) -> Option<String>) -> String {
     let message = error.message().replace('\n', " ");
     let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
         return message;
     };
     let number = before.matches('\n').count();
-    let line: String = text.lines().nth(number).unwrap_or_default().chars().take(80).collect();
-    format!("line {}, `{}`: {message}", number + 1, line.trim())
+    match text.lines().nth(number).and_then(shown) {
+        Some(line) => format!("line {}, `{line}`: {message}", number + 1),
+        None => format!("line {}: {message}", number + 1),
+    }
 }

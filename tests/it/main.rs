@@ -65,6 +65,8 @@ mod following;
 #[cfg(feature = "gateway")]
 mod freshness;
 #[cfg(feature = "cli")]
+mod gateway_http;
+#[cfg(feature = "cli")]
 mod gateway_service;
 mod generators;
 mod grants;

@@ -13,6 +13,8 @@ pub(crate) enum Step {
     Wait(Duration),
     /// Ends the connection with a reset.
     Reset,
+    /// Sends back what comes, until nothing does.
+    Echo,
 }
 
 pub(crate) fn send(text: impl AsRef<[u8]>) -> Step {
@@ -83,6 +85,10 @@ async fn serve(
                 }
             }
             Step::Wait(time) => tokio::time::sleep(time).await,
+            Step::Echo => {
+                let (mut from, mut to) = stream.split();
+                let _ = tokio::io::copy(&mut from, &mut to).await;
+            }
             Step::Reset => {
                 socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
                 return;

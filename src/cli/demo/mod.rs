@@ -13,6 +13,7 @@ mod audit;
 mod call;
 mod gateway;
 mod layout;
+mod mcp;
 mod paperwork;
 mod report;
 mod row;

@@ -7,7 +7,7 @@ use super::{Exit, Output};
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Be a server over stdin and stdout: the given one, with the gateway inside.
-    Wrap(wrap::Args),
+    Wrap(Box<wrap::Args>),
 }
 
 impl Command {

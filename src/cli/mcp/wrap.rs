@@ -21,7 +21,7 @@ const TOKEN: &str = "HARDTACK_TOKEN";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The server's name, in grants and records.
     #[arg(long, value_name = "NAME")]
     server: String,

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -176,6 +178,23 @@ struct Named {
 struct Basic {
     user: String,
     password: Secret,
+}
+
+impl CredentialConfig {
+    /// Makes the paths of files relative to this folder, if they are relative.
+    pub(super) fn within(&mut self, folder: &Path) {
+        match &mut self.kind {
+            CredentialKind::Header { value: secret, .. }
+            | CredentialKind::Bearer(secret)
+            | CredentialKind::Basic { password: secret, .. }
+            | CredentialKind::Query { value: secret, .. } => secret.within(folder),
+            CredentialKind::ClientCredentials(client) => client.client_secret.within(folder),
+            CredentialKind::Exchange(exchange) => {
+                exchange.subject_token.within(folder);
+                exchange.client_secret.iter_mut().for_each(|secret| secret.within(folder));
+            }
+        }
+    }
 }
 
 impl TryFrom<Kinds> for CredentialConfig {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de};
 use super::check::within;
 use super::listen::Listen;
 use super::records::Records;
-use super::server::Server;
+use super::server::{Server, Variable};
 use super::trust::Authority;
 use crate::mint::is_plain_text;
 use crate::model::TargetUri;
@@ -144,8 +144,8 @@ impl GatewaySettings {
     ///
     /// *Errors*: a sentence that names the line or the field.
     pub fn from_toml(text: &str) -> Result<Self, String> {
-        let settings: Self =
-            toml::from_str(text).map_err(|error| crate::config::sentence(text, &error))?;
+        let settings: Self = toml::from_str(text)
+            .map_err(|error| crate::config::sentence_without_values(text, &error))?;
         settings.validate()?;
         Ok(settings)
     }
@@ -181,6 +181,16 @@ impl GatewaySettings {
         let trust = self.authority.saved.iter_mut().chain(&mut self.authority.bundle);
         let folders = self.servers.iter_mut().filter_map(|server| server.cwd.as_mut());
         files.chain(trust).chain(&mut self.approved).chain(folders).for_each(place);
+        for server in &mut self.servers {
+            let of_tools = server.tools.values_mut().filter_map(|tool| tool.credential.as_mut());
+            let all = server.credential.iter_mut().chain(of_tools);
+            all.for_each(|credential| credential.within(folder));
+            for variable in server.env.values_mut() {
+                if let Variable::Secret(secret) = variable {
+                    secret.within(folder);
+                }
+            }
+        }
         self
     }
 

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -112,6 +112,13 @@ impl Secret {
                 error.into_bytes().zeroize();
                 Err(SecretError::NotText(self.to_string()))
             }
+        }
+    }
+
+    /// Makes the path of a file relative to this folder, if it is relative.
+    pub(super) fn within(&mut self, folder: &Path) {
+        if let Self::File(path) = self {
+            *path = folder.join(&*path);
         }
     }
 

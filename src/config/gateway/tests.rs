@@ -106,3 +106,45 @@ fn arguments_of_a_command_are_not_shown() {
     let shown = format!("{config:?} {}", serde_json::to_string(&config).unwrap());
     assert!(shown.contains("vault") && !shown.contains("hunter2"), "{shown}");
 }
+
+#[test]
+fn a_line_that_makes_no_sense_is_named_without_its_value() {
+    for (line, says) in [
+        ("credential = { bearer = \"hunter2\" }", "line 9, `credential`: a secret is never"),
+        (
+            "credential = { bearer = { value = \"hunter2\" } }",
+            "line 9, `credential`: unknown field",
+        ),
+        ("credential = \"hunter2", "line 9, `credential`: "),
+        ("command = [\n  \"hunter2\",\n  5,\n]", "line 11: invalid type"),
+        ("[server.credential.bearer]\nenv = 5", "line 10, `env`: invalid type"),
+        ("[server.credential.bearers]\nenv = \"hunter2\"", "line 9, `[server.credential.bearers]`"),
+    ] {
+        let error = GatewaySettings::from_toml(&settings(line)).unwrap_err();
+        assert!(error.starts_with(says), "{line}: {error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+fn settings(more: &str) -> String {
+    let key = "ed25519/d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    format!(
+        "gateway = \"g\"\n[authority]\nroots = [\"{key}\"]\nbundle = \"b\"\n[[server]]\n\
+         name = \"crm\"\nkind = \"mcp-http\"\nurl = \"http://127.0.0.1:1/mcp\"\n{more}\n"
+    )
+}
+
+#[test]
+fn files_of_secrets_are_in_the_folder_of_the_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.toml");
+    let more = "credential = { bearer = { file = \"token\" } }\n[server.tool.t]\n\
+        credential = { basic = { user = \"u\", password = { file = \"/run/pass\" } } }";
+    std::fs::write(&path, settings(more)).unwrap();
+    let server = GatewaySettings::read(&path).unwrap().servers.remove(0);
+    let shown = |config: &CredentialConfig| format!("{:?}", config.kind);
+    let here = format!("Bearer(Secret(the file `{}`))", folder.path().join("token").display());
+    assert_eq!(shown(&server.credential.unwrap()), here);
+    let tool = server.tools["t"].credential.as_ref().map(shown).unwrap();
+    assert!(tool.contains("the file `/run/pass`"), "{tool}");
+}

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::extract::ConnectInfo;
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE, VIA};
+use http::header::{EXPECT, HOST, HeaderName, UPGRADE, VIA};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
@@ -39,18 +39,13 @@ const OF_PROXIES_BEGIN: &[&str] = &[
 /// How the gateway names itself in `Via`.
 const NAME: &str = "1.1 hardtack";
 
-/// Refuses a head that two readers could read differently.
+/// Refuses a head that two readers could read differently. How long its body is was read by the server
+/// that took it, and is told anew.
 ///
-/// *Source*: RFC 9112, sections 3.2 and 6.1; RFC 9110, section 7.6.1.
+/// *Source*: RFC 9112, section 3.2; RFC 9110, section 7.6.1.
 pub(super) fn has_one_reading(parts: &Parts) -> Result<(), Refusal> {
     let bad = |why: &str| Err(Refusal::malformed(StatusCode::BAD_REQUEST, why));
     let headers = &parts.headers;
-    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
-        return bad("the request tells the length of its body in two ways");
-    }
-    if headers.get_all(CONTENT_LENGTH).iter().count() > 1 {
-        return bad("the request tells the length of its body twice");
-    }
     let hosts = headers.get_all(HOST).iter().count();
     if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
         return bad("the request does not name one host");

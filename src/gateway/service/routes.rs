@@ -211,7 +211,7 @@ fn http(
         name: open.settings.name.clone(),
         upstream: match &open.upstream {
             Some(McpUpstream::Http(upstream)) => Some((**upstream).clone()),
-            Some(McpUpstream::Stdio(_)) | None => None,
+            _ => None,
         },
         profile: profile(&open.settings),
         routes: open.settings.routes.clone(),

@@ -53,6 +53,9 @@ pub enum UpstreamError {
     /// The caller's body did not arrive in time.
     #[error("the body did not arrive in time")]
     BodySlow,
+    /// The caller's body is longer than is taken.
+    #[error("the body is longer than is taken")]
+    BodyTooLong,
 }
 
 /// Why an answer ends before its end.
@@ -101,6 +104,7 @@ impl UpstreamError {
             | Self::Credential { .. } => StatusCode::BAD_GATEWAY,
             Self::Parameter(_) | Self::Target | Self::Body => StatusCode::BAD_REQUEST,
             Self::BodySlow => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }
 
@@ -119,6 +123,7 @@ impl UpstreamError {
             Self::Target => "target-malformed",
             Self::Body => "body-broken",
             Self::BodySlow => "body-slow",
+            Self::BodyTooLong => "body-too-long",
         }
     }
 
@@ -137,6 +142,7 @@ impl UpstreamError {
             Self::Target => "Path and query make no address at the upstream",
             Self::Body => "The body did not arrive whole",
             Self::BodySlow => "The body did not arrive in time",
+            Self::BodyTooLong => "The body is longer than is taken",
         }
     }
 

@@ -9,6 +9,7 @@ use axum::BoxError;
 use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use http_body_util::LengthLimitError;
 use tokio::time::Instant;
 
 use super::idle::Idle;
@@ -24,6 +25,8 @@ pub(super) enum Fault {
     Broken,
     /// It paused for too long.
     Slow,
+    /// It is longer than it may be.
+    TooLong,
 }
 
 impl Progress {
@@ -75,11 +78,19 @@ impl http_body::Body for Sent {
                 return Poll::Ready(Some(Err("the body paused for too long".into())));
             };
             this.idle.went_on();
-            this.progress.note(matches!(frame, Some(Err(_))).then_some(Fault::Broken));
+            this.progress.note(None);
             match frame {
                 Some(Ok(frame)) if frame.is_data() => return Poll::Ready(Some(Ok(frame))),
                 Some(Ok(_)) => {}
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                Some(Err(error)) => {
+                    let error = error.into_inner();
+                    let fault = match error.is::<LengthLimitError>() {
+                        true => Fault::TooLong,
+                        false => Fault::Broken,
+                    };
+                    this.progress.note(Some(fault));
+                    return Poll::Ready(Some(Err(error)));
+                }
                 None => return Poll::Ready(None),
             }
         }

@@ -149,6 +149,7 @@ fn told(error: &hyper_util::client::legacy::Error, progress: &Progress) -> Upstr
     match progress.fault() {
         Some(Fault::Broken) => return UpstreamError::Body,
         Some(Fault::Slow) => return UpstreamError::BodySlow,
+        Some(Fault::TooLong) => return UpstreamError::BodyTooLong,
         None => {}
     }
     if !error.is_connect() {
