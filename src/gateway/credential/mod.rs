@@ -54,7 +54,7 @@ struct Inner {
 
 enum Origin {
     Secret(Secret),
-    Token(TokenEndpoint),
+    Token(Box<TokenEndpoint>),
 }
 
 impl Credential {
@@ -82,10 +82,10 @@ impl Credential {
             }
             CredentialKind::Query { name, value } => (Place::Query(name), Origin::Secret(value)),
             CredentialKind::ClientCredentials(client) => {
-                (Place::Bearer, Origin::Token(TokenEndpoint::of_client(client)?))
+                (Place::Bearer, Origin::Token(Box::new(TokenEndpoint::of_client(client)?)))
             }
             CredentialKind::Exchange(exchange) => {
-                (Place::Bearer, Origin::Token(TokenEndpoint::of_exchange(exchange)?))
+                (Place::Bearer, Origin::Token(Box::new(TokenEndpoint::of_exchange(exchange)?)))
             }
         };
         let name = config.name.unwrap_or_else(|| name.to_owned());

@@ -160,11 +160,11 @@ impl Upstream {
             shown = Some(value);
         }
         let response = self.wire.exchange(parts, body, &self.options, change).await?;
-        if let (Some(credential), Some(value)) = (credential, &shown) {
-            if response.status() == StatusCode::UNAUTHORIZED {
-                credential.was_refused(value);
-                return Err(UpstreamError::CredentialRefused);
-            }
+        if let (Some(credential), Some(value)) = (credential, &shown)
+            && response.status() == StatusCode::UNAUTHORIZED
+        {
+            credential.was_refused(value);
+            return Err(UpstreamError::CredentialRefused);
         }
         let left = self.options.total_timeout.map(|total| total.saturating_sub(began.elapsed()));
         Ok(Answer { response, shown, left, turn })

@@ -32,10 +32,10 @@ impl Needles {
         let mut needles = Self { forms: Vec::new(), lower: Vec::new() };
         needles.add_forms(secret);
         // A scheme before it, such as `Token …`, need not be repeated with it.
-        if let Some((_, last)) = secret.rsplit_once(char::is_whitespace) {
-            if last.len() >= SECRET_BYTES_MIN {
-                needles.add_forms(last);
-            }
+        if let Some((_, last)) = secret.rsplit_once(char::is_whitespace)
+            && last.len() >= SECRET_BYTES_MIN
+        {
+            needles.add_forms(last);
         }
         needles
     }
