@@ -144,9 +144,16 @@ impl Gateway {
 }
 
 fn crm(base: &str, routes: Vec<Route>) -> HttpServer {
-    let upstream = Upstream::new("crm", &format!("{base}/v1"), UpstreamOptions::default());
+    // What ends here does so for another reason than a pause.
+    let options = UpstreamOptions { idle_timeout: None, ..UpstreamOptions::default() };
+    let upstream = Upstream::new("crm", &format!("{base}/v1"), options);
     let profile = JsonProfile::Interoperable;
     HttpServer { name: "crm".to_owned(), upstream: Some(upstream.unwrap()), profile, routes }
+}
+
+/// What ends at all.
+async fn ended<T>(coming: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), coming).await.expect("it goes on and on")
 }
 
 fn token_for(grants: &str) -> String {

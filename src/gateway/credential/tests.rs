@@ -71,3 +71,16 @@ fn only_the_value_that_was_refused_is_forgotten() {
     kept.forget(&first, 5_000_000);
     assert_eq!(look(&kept, 5_000), "missing");
 }
+
+#[test]
+fn a_request_with_a_credential_does_not_show_it() {
+    for place in
+        [Place::Bearer, Place::Basic("user".to_owned()), Place::Header(http::header::COOKIE)]
+    {
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        Value::new(&place, "hidden-secret").unwrap().put_into(&mut parts).unwrap();
+        let shown = format!("{parts:?}");
+        assert!(shown.contains("Sensitive"), "{shown}");
+        assert!(!shown.contains("hidden") && !shown.contains("dXNlcjpo"), "{shown}");
+    }
+}

@@ -43,6 +43,8 @@ async fn fields_of_a_form_are_arguments() {
     }
     let twice = format!("content-type: text/plain\r\n{}", form("a=1"));
     assert_eq!(status(&gateway.send("POST /forms", &twice, "a=1").await), 415);
+    let encoded = format!("content-encoding: gzip\r\n{}", form("a=1"));
+    assert_eq!(status(&gateway.send("POST /forms", &encoded, "a=1").await), 415);
     assert_eq!(server.asked().len(), 1);
     assert_eq!(status(&gateway.send("POST /forms", "", "").await), 200, "a form without fields");
 }

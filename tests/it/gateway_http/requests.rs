@@ -215,6 +215,6 @@ async fn an_event_stream_ends_with_its_token() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(!reading.is_finished());
     guard.publish(AllRevoked);
-    let answer = reading.await.unwrap();
+    let answer = ended(reading).await.unwrap();
     assert!(answer.contains("data: 1") && !answer.ends_with("0\r\n\r\n"), "{answer}");
 }

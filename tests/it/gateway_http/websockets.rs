@@ -27,7 +27,7 @@ async fn asked(gateway: &Gateway) -> (TcpStream, String) {
 
 async fn rest(mut stream: TcpStream) -> String {
     let mut bytes = Vec::new();
-    let _ = stream.read_to_end(&mut bytes).await;
+    let _ = ended(stream.read_to_end(&mut bytes)).await;
     String::from_utf8(bytes).unwrap()
 }
 
