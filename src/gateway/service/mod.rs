@@ -24,7 +24,7 @@ use crate::gateway::catalogue::Catalogue;
 use crate::gateway::http::HttpProxy;
 use crate::gateway::ops::{Flights, Metrics};
 use crate::guard::Guard;
-use crate::record::Sink;
+use crate::record::{MemorySink, Sink};
 
 /// A gateway under way.
 #[derive(Clone)]
@@ -114,13 +114,16 @@ impl Gateway {
     /// *Errors*: [`OpenError`].
     pub fn check(path: &Path) -> Result<GatewaySettings, OpenError> {
         let settings = GatewaySettings::read(path)?;
-        parts::policy(&settings)?;
-        parts::catalogue(&settings)?;
         if settings.authority.bundle.is_some() {
             parts::bundle(&settings.authority)?;
         }
-        routes::check(&settings)?;
-        Ok(settings)
+        let guard =
+            parts::guard(&settings, Arc::<MemorySink>::default(), &Metrics::default(), true)?;
+        let catalogue = Arc::new(parts::catalogue(&settings)?);
+        let (settings, flights) = (Arc::new(settings), Flights::default());
+        let shared = Shared { guard, catalogue, settings: Arc::clone(&settings), flights };
+        routes::Servers::open(&shared, &routes::Servers::default())?;
+        Ok((*settings).clone())
     }
 
     /// The settings that hold now.

@@ -128,11 +128,6 @@ impl Open {
     }
 }
 
-/// Whether every server can be opened.
-pub(super) fn check(settings: &GatewaySettings) -> Result<(), OpenError> {
-    settings.servers.iter().try_for_each(|server| Open::new(server).map(drop))
-}
-
 impl Servers {
     /// Opens the servers, but for those that are open already.
     pub(super) fn open(shared: &Shared, before: &Self) -> Result<Self, OpenError> {
