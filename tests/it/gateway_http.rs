@@ -146,7 +146,7 @@ impl Gateway {
 fn crm(base: &str, routes: Vec<Route>) -> HttpServer {
     let upstream = Upstream::new("crm", &format!("{base}/v1"), UpstreamOptions::default());
     let profile = JsonProfile::Interoperable;
-    HttpServer { name: "crm".to_owned(), upstream: upstream.unwrap(), profile, routes }
+    HttpServer { name: "crm".to_owned(), upstream: Some(upstream.unwrap()), profile, routes }
 }
 
 fn token_for(grants: &str) -> String {
