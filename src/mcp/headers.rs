@@ -171,6 +171,17 @@ fn decoded(value: &str) -> Result<String, HeaderFault> {
     text.ok_or_else(|| HeaderFault::Mismatch("a value is not the Base64 of a text".to_owned()))
 }
 
+/// A text as it stands in a header: wrapped as Base64 where it is no plain text.
+pub fn header_text(text: &str) -> String {
+    let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        && text.trim_matches(' ') == text
+        && !(text.starts_with("=?base64?") && text.ends_with("?="));
+    match plain {
+        true => text.to_owned(),
+        false => format!("=?base64?{}?=", STANDARD.encode(text)),
+    }
+}
+
 fn mismatch(header: &str, said: Option<&str>, body: Option<&str>) -> HeaderFault {
     HeaderFault::Mismatch(match (said, body) {
         (None, _) => format!("`{header}` is missing"),
@@ -283,5 +294,15 @@ mod tests {
             .replace("META", r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#);
         assert_eq!(check(&[V, M, N], &bare), Err(HeaderFault::Meta(META_CAPABILITIES)));
         assert_eq!(check(&[V], r#""id":1,"result":{}"#), Err(HeaderFault::Response));
+    }
+
+    #[test]
+    fn texts_come_back_from_headers() {
+        for text in ["x", "a b", " x", "x ", "é", "a\nb", "=?base64?eA==?=", "", "\u{0}"] {
+            let written = header_text(text);
+            assert!(written.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_control()));
+            assert_eq!(decoded(&written).as_deref(), Ok(text));
+        }
+        assert_eq!(header_text("a b"), "a b");
     }
 }

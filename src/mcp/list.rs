@@ -1,7 +1,13 @@
+use std::ops::Range;
+
 use super::reply::{Reply, ReplyError, items, members};
 use super::splice::Splice;
 use super::version::Era;
 use crate::model::{Document, Json, JsonBounds, JsonProfile};
+
+/// What ends the name of a server before that of a tool or prompt, and before a URI.
+pub(super) const NAME_MARK: &str = "__";
+pub(super) const URI_MARK: &str = "+";
 
 /// How much of one definition is read; a schema is deeper than arguments are.
 const DEFINITION: JsonBounds =
@@ -18,6 +24,15 @@ pub enum ListKind {
     Resources,
     /// `resources/templates/list`
     Templates,
+}
+
+/// How the list of one server is one page of the list of several.
+#[derive(Clone, Copy, Debug)]
+pub struct Join<'a> {
+    /// The server's name.
+    pub server: &'a str,
+    /// The server whose list comes next, if any.
+    pub next: Option<&'a str>,
 }
 
 /// One element of a list.
@@ -84,17 +99,64 @@ impl ListKind {
     }
 }
 
+impl Join<'_> {
+    /// What stands before the names of a list's elements.
+    ///
+    /// *Shape*: the name of a server holds neither of the marks, so that the first of them ends it.
+    fn prefix(&self, kind: ListKind) -> String {
+        match kind {
+            ListKind::Tools | ListKind::Prompts => format!("{}{NAME_MARK}", self.server),
+            ListKind::Resources | ListKind::Templates => format!("{}{URI_MARK}", self.server),
+        }
+    }
+
+    /// The page of a server that has no such list.
+    pub fn nothing(&self, id: &[u8], kind: ListKind, era: Era) -> Vec<u8> {
+        let mut result = serde_json::json!({ kind.member(): [] });
+        if let serde_json::Value::Object(members) = &mut result {
+            if let Some(next) = self.next {
+                members.insert("nextCursor".to_owned(), next.into());
+            }
+            if era == Era::Modern {
+                members.insert("resultType".to_owned(), "complete".into());
+                members.insert("ttlMs".to_owned(), 0.into());
+                members.insert("cacheScope".to_owned(), "private".into());
+            }
+        }
+        super::result(id, result)
+    }
+
+    /// Makes the cursor name the server that it belongs to.
+    fn point(
+        &self,
+        cursor: Option<&(String, Range<usize>)>,
+        text: &[u8],
+        splice: &mut Splice,
+    ) -> bool {
+        let Some((_, place)) = cursor else { return false };
+        let is_cursor = text.get(place.start) == Some(&b'"');
+        match (is_cursor, self.next) {
+            (true, _) => splice.insert(place.start + 1, format!("{}:", self.server)),
+            (false, Some(next)) => splice.replace(place.clone(), format!("\"{next}\"")),
+            (false, None) => {}
+        }
+        true
+    }
+}
+
 /// Takes out of a server's answer what its caller may not see; the rest stays byte for byte.
 ///
 /// *Shape*: a whole JSON-RPC response. An element that cannot be read strictly is taken out. In the
 /// modern era the answer says that it holds for this caller alone and is not to be kept. An error
-/// stays as it is. Where `kind` is `None`, every list that the answer holds is looked at.
+/// stays as it is. Where `kind` is `None`, every list that the answer holds is looked at. With a `join`
+/// the names of what stays begin with the server's.
 ///
 /// *Errors*: [`NarrowError`] where the answer is not one to the method.
 pub fn narrow(
     answer: &[u8],
     kind: Option<ListKind>,
     era: Era,
+    join: Option<&Join<'_>>,
     mut stays: impl FnMut(&Listed<'_>) -> bool,
 ) -> Result<Vec<u8>, NarrowError> {
     let reply = Reply::read(answer)?;
@@ -121,10 +183,21 @@ pub fn narrow(
             (Err(error), Some(_)) => return Err(error.into()),
         };
         lists += usize::from(kind.is_none_or(|kind| kind == *one));
-        splice.keep(places.into_iter().map(|place| {
-            let keeps = element(*one, reply.at(place.clone()), &mut stays);
-            (place, keeps)
-        }));
+        let mut kept = Vec::new();
+        for place in places {
+            let name = element(*one, reply.at(place.clone()), &mut stays);
+            if let (Some(name), Some(join)) = (name, join) {
+                splice.insert(place.start + name + 1, join.prefix(*one));
+            }
+            kept.push((place, name.is_some()));
+        }
+        splice.keep(kept);
+    }
+    if let Some(join) = join {
+        let cursor = found.iter().find(|(name, _)| name == "nextCursor");
+        if let (false, Some(next)) = (join.point(cursor, answer, &mut splice), join.next) {
+            splice.insert(result.start.saturating_add(1), format!("\"nextCursor\":\"{next}\","));
+        }
     }
     if lists == 0 && kind.is_some() {
         return Err(NarrowError::Form);
@@ -143,13 +216,17 @@ pub fn narrow(
     splice.apply(answer).ok_or(NarrowError::Form)
 }
 
-fn element(kind: ListKind, bytes: &[u8], stays: &mut impl FnMut(&Listed<'_>) -> bool) -> bool {
-    let Ok(document) = Document::parse(bytes, JsonProfile::Integers64, DEFINITION) else {
-        return false;
-    };
-    let definition = document.root().value();
-    let Some(Json::String(name)) = definition.member(kind.name()) else { return false };
-    stays(&Listed { kind, name, definition, bytes })
+/// Where the name of an element that stays begins, in its bytes.
+fn element(
+    kind: ListKind,
+    bytes: &[u8],
+    stays: &mut impl FnMut(&Listed<'_>) -> bool,
+) -> Option<usize> {
+    let document = Document::parse(bytes, JsonProfile::Integers64, DEFINITION).ok()?;
+    let root = document.root();
+    let place = root.member(kind.name())?;
+    let listed = Listed { kind, name: place.text()?, definition: root.value(), bytes };
+    stays(&listed).then(|| place.span().start)
 }
 
 #[cfg(test)]
@@ -157,7 +234,7 @@ mod tests {
     use super::*;
 
     fn only_a(answer: &str, kind: Option<ListKind>, era: Era) -> Result<String, NarrowError> {
-        let narrowed = narrow(answer.as_bytes(), kind, era, |one| one.name.starts_with('a'))?;
+        let narrowed = narrow(answer.as_bytes(), kind, era, None, |one| one.name.starts_with('a'))?;
         Ok(String::from_utf8(narrowed).unwrap())
     }
 
@@ -197,6 +274,29 @@ mod tests {
         let answer = r#"{"id":1,"result":{"resourceTemplates":[{"uriTemplate":"b"}]}}"#;
         let want = r#"{"id":1,"result":{"resourceTemplates":[]}}"#;
         assert_eq!(only_a(answer, Some(ListKind::Templates), Era::Legacy).unwrap(), want);
+    }
+
+    #[test]
+    fn lists_of_several_servers_are_joined_page_by_page() {
+        let page = |answer: &str, kind, next| {
+            let join = Join { server: "s", next };
+            let page = narrow(answer.as_bytes(), Some(kind), Era::Legacy, Some(&join), |one| {
+                one.name.starts_with('a')
+            });
+            String::from_utf8(page.unwrap()).unwrap()
+        };
+        let answer = r#"{"id":1,"result":{"tools":[{"name":"b"},{"title":"t","name":"\u0061"}]}}"#;
+        let want = r#"{"id":1,"result":{"tools":[{"title":"t","name":"s__\u0061"}]}}"#;
+        assert_eq!(page(answer, ListKind::Tools, None), want);
+        let want = want.replace(r#"{"tools"#, r#"{"nextCursor":"t","tools"#);
+        assert_eq!(page(answer, ListKind::Tools, Some("t")), want);
+        let answer = r#"{"id":1,"result":{"resources":[{"uri":"a:b"}],"nextCursor":"x"}}"#;
+        let want = r#"{"id":1,"result":{"resources":[{"uri":"s+a:b"}],"nextCursor":"s:x"}}"#;
+        assert_eq!(page(answer, ListKind::Resources, Some("t")), want);
+        let answer = r#"{"id":1,"result":{"prompts":[],"nextCursor":null}}"#;
+        let want = r#"{"id":1,"result":{"prompts":[],"nextCursor":"t"}}"#;
+        assert_eq!(page(answer, ListKind::Prompts, Some("t")), want);
+        assert_eq!(page(answer, ListKind::Prompts, None), answer);
     }
 
     #[test]

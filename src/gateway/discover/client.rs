@@ -40,7 +40,7 @@ pub async fn tools(server: &Server) -> Result<Vec<Offered>, DiscoverError> {
         if !is_result(&answer) {
             return Err(DiscoverError::Answer("is an error".to_owned()));
         }
-        let narrowed = narrow(&answer, Some(ListKind::Tools), era, |listed| {
+        let narrowed = narrow(&answer, Some(ListKind::Tools), era, None, |listed| {
             let (name, definition) = (listed.name.to_owned(), listed.definition.clone());
             offered.push(Offered { name, definition });
             true

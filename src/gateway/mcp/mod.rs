@@ -10,7 +10,9 @@
 //! *What it does not do.* It does not translate between versions: the era is that of the server. It
 //! does not read what a tool answers.
 
+mod aggregate;
 mod call;
+mod caller;
 mod door;
 mod http;
 mod metadata;

@@ -3,30 +3,27 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Response, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::InProcess;
 use super::call::{Call, Changes};
+use super::caller::{accept, against, era, mirrored, untold};
 use super::door;
 use super::http::SESSION;
-use super::narrowing::Narrowing;
+use super::narrowing::{Joined, Narrowing};
 use super::service::{Served, not_allowed};
 use super::session::Session;
 use super::stop::{Stop, Told, json};
 use super::tools::ToolFacts;
 use crate::gateway::credential::Credential;
 use crate::gateway::ops::Flight;
-use crate::guard::{Admitted, Circumstances, Refusal, ToolCall};
+use crate::guard::{Admitted, Circumstances, ToolCall};
 use crate::mcp::{
-    self, Asked, Era, Fault, Headers, Kind, ListKind, Message, SESSION_END, SESSION_LISTEN, code,
+    self, Asked, Era, Fault, Kind, ListKind, Message, SESSION_END, SESSION_LISTEN, code,
 };
-use crate::model::{Args, Code, Reason, Tool};
-use crate::present::Credentials;
+use crate::model::{Args, Tool};
 
-const DPOP: HeaderName = HeaderName::from_static("dpop");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const ROOTS_LIST: &str = "roots/list";
 const ROOTS_CHANGED: &str = "notifications/roots/list_changed";
@@ -39,44 +36,24 @@ impl Served {
         body: Body,
         told: &mut Told,
     ) -> Result<Response<Body>, Stop> {
-        door::takes_message(&parts.headers)?;
+        let (admitted, message) = self.options.arrived(&parts, body, self.profile, told).await?;
+        self.taken(parts, admitted, message, told, None).await
+    }
+
+    /// Takes one message of a caller that was taken in; where the server is one of several behind one
+    /// endpoint, its lists are joined.
+    pub(super) async fn taken(
+        &self,
+        parts: Parts,
+        mut admitted: Admitted,
+        message: Message,
+        told: &mut Told,
+        joined: Option<Joined>,
+    ) -> Result<Response<Body>, Stop> {
+        told.denials = self.denials;
         let in_process = parts.extensions.get::<InProcess>().is_some();
-        // A body is not read for a token in the headers that is of no use.
-        let early = match has_credentials(&parts.headers) {
-            true => Some(self.admit_by_headers(&parts).await?),
-            false => None,
-        };
-        let message = Message::parse(self.read(body).await?, self.profile);
-        let mut admitted = match (early, &message) {
-            (Some(admitted), Ok(message)) if message.has_credentials() => {
-                let why = "the call carries a token in its headers and one in `_meta`";
-                return Err(refused(&admitted, Code::TokenMalformed, why).await);
-            }
-            (Some(admitted), _) => admitted,
-            (None, message) => {
-                let meta = message.as_ref().ok().and_then(Message::meta);
-                let missing = || Reason::new(Code::TokenMissing, "the call carries no token");
-                let found = meta.ok_or_else(missing);
-                let found = found.and_then(|meta| Credentials::from_meta(meta.value()));
-                self.options.guard.admit(found, &parts).await.map_err(untold)?
-            }
-        };
-        let message = match message {
-            Ok(message) => message,
-            Err(error) => return Err(against(&admitted, Fault::from(&error)).await),
-        };
-        told.id = message.id().map(|_| message.id_text().to_vec());
-        let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let headers = Headers::new(headers);
-        let era = match headers.era(&message) {
-            Ok(era) if in_process => Ok(era),
-            Ok(era) => headers.agree(&message, era).map(|()| era),
-            Err(fault) => Err(fault),
-        };
-        let era = match era {
-            Ok(era) => era,
-            Err(fault) => return Err(against(&admitted, Fault::from(&fault)).await),
-        };
+        let headers = mirrored(&parts.headers);
+        let era = era(&admitted, &headers, &message, in_process).await?;
         if message.method() == Some("tools/call") {
             told.calls_tool = Some(era);
         }
@@ -109,7 +86,7 @@ impl Served {
                 (None, credential, Some(flight))
             }
             Asked::Accepted(tool, args) => {
-                self.accept(&mut admitted, tool, args).await?;
+                accept(&mut admitted, tool, args).await?;
                 if message.method() == Some(ROOTS_CHANGED) {
                     return Ok(json(StatusCode::ACCEPTED, Vec::new()));
                 }
@@ -119,7 +96,7 @@ impl Served {
                 };
                 let list = message.method().and_then(ListKind::of);
                 let narrowing = match list {
-                    Some(kind) => Some(self.narrowing(&admitted, Some(kind), era).await?),
+                    Some(kind) => Some(self.narrowing(&admitted, Some(kind), era, joined).await?),
                     None => None,
                 };
                 (narrowing, self.credential.clone(), None)
@@ -139,7 +116,7 @@ impl Served {
     pub(super) async fn get(&self, parts: Parts) -> Result<Response<Body>, Stop> {
         door::takes_events(&parts.headers)?;
         let (admitted, session) = self.of_session(&parts, SESSION_LISTEN).await?;
-        let narrowing = self.narrowing(&admitted, None, Era::Legacy).await?;
+        let narrowing = self.narrowing(&admitted, None, Era::Legacy, None).await?;
         self.listen(&parts.headers, session, narrowing, admitted.tenure()).await
     }
 
@@ -155,9 +132,8 @@ impl Served {
         parts: &Parts,
         name: &str,
     ) -> Result<(Admitted, Arc<Session>), Stop> {
-        let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let version = Headers::new(headers).version();
-        let mut admitted = self.admit_by_headers(parts).await?;
+        let version = mirrored(&parts.headers).version();
+        let mut admitted = self.options.admit_by_headers(parts).await?;
         match version {
             Ok(Some(version)) if version.era() == Era::Modern => return Err(not_allowed()),
             Ok(_) => {}
@@ -166,34 +142,8 @@ impl Served {
         let session = self.named_session(&parts.headers, &admitted.owner())?;
         let tool =
             Tool::new(&self.name, name).map_err(|error| Stop::internal(error.to_string()))?;
-        self.accept(&mut admitted, tool, Args::none()).await?;
+        accept(&mut admitted, tool, Args::none()).await?;
         Ok((admitted, session))
-    }
-
-    async fn admit_by_headers(&self, parts: &Parts) -> Result<Admitted, Stop> {
-        let values = |name| parts.headers.get_all(name).iter().map(|value| value.as_bytes());
-        let credentials = Credentials::from_headers(values(AUTHORIZATION), values(DPOP));
-        self.options.guard.admit(credentials, parts).await.map_err(untold)
-    }
-
-    /// The whole message, once.
-    async fn read(&self, body: Body) -> Result<Vec<u8>, Stop> {
-        let max = self.options.body_bytes_max;
-        let stop = |status, why: String| Err(Stop::fault(status, code::INVALID_REQUEST, why));
-        let whole = Limited::new(body, max).collect();
-        match tokio::time::timeout(self.options.body_timeout, whole).await {
-            Ok(Ok(whole)) => Ok(whole.to_bytes().into()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                let why = format!("the message is longer than {max} bytes");
-                stop(StatusCode::PAYLOAD_TOO_LARGE, why)
-            }
-            Ok(Err(_)) => {
-                stop(StatusCode::BAD_REQUEST, "the message did not arrive whole".to_owned())
-            }
-            Err(_) => {
-                stop(StatusCode::REQUEST_TIMEOUT, "the message did not arrive in time".to_owned())
-            }
-        }
     }
 
     /// The session that a message belongs to. In the modern era there are none, and what names one
@@ -275,44 +225,16 @@ impl Served {
         }
     }
 
-    async fn accept(&self, admitted: &mut Admitted, tool: Tool, args: Args) -> Result<(), Stop> {
-        let named = tool.clone();
-        let accepted = admitted.accept(tool, args).await;
-        accepted.map_err(|refusal| Stop::Refused { refusal, tool: Some(named) })
-    }
-
     async fn narrowing(
         &self,
         admitted: &Admitted,
         kind: Option<ListKind>,
         era: Era,
+        joined: Option<Joined>,
     ) -> Result<Narrowing, Stop> {
         let listing = admitted.outline().await.map_err(untold)?;
         let (server, tools) = (self.name.clone(), Arc::clone(&self.options.tools));
-        Ok(Narrowing { server, kind, era, listing, tools })
-    }
-}
-
-fn has_credentials(headers: &HeaderMap) -> bool {
-    headers.contains_key(AUTHORIZATION) || headers.contains_key(DPOP)
-}
-
-fn untold(refusal: Refusal) -> Stop {
-    Stop::Refused { refusal, tool: None }
-}
-
-/// A refusal of the gateway's own, recorded.
-async fn refused(admitted: &Admitted, code: Code, why: &str) -> Stop {
-    untold(admitted.refuse(Reason::new(code, why).into()).await)
-}
-
-/// A message against the protocol; the record says so.
-async fn against(admitted: &Admitted, fault: Fault) -> Stop {
-    let refusal = Refusal::malformed(StatusCode::BAD_REQUEST, fault.message.clone());
-    let refusal = admitted.refuse(refusal).await;
-    match refusal.code() {
-        Code::RequestMalformed => Stop::Fault(StatusCode::BAD_REQUEST, fault),
-        _ => untold(refusal),
+        Ok(Narrowing { server, kind, era, listing, tools, joined })
     }
 }
 

@@ -10,6 +10,7 @@ use http::header::{ALLOW, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
+use super::aggregate::Aggregate;
 use super::call::Call;
 use super::door::Door;
 use super::metadata::{Metadata, WELL_KNOWN};
@@ -35,6 +36,7 @@ struct Shared {
     options: Arc<McpOptions>,
     door: Door,
     servers: BTreeMap<String, Arc<Served>>,
+    aggregate: Aggregate,
 }
 
 /// One server, as it is served.
@@ -63,7 +65,7 @@ impl McpProxy {
         options: McpOptions,
         servers: impl IntoIterator<Item = McpServer>,
     ) -> Result<Self, McpServerError> {
-        Self::build(options, servers, &BTreeMap::new())
+        Self::build(options, servers, None)
     }
 
     /// The endpoints of these servers, with the sessions that this proxy has with those of the same
@@ -75,20 +77,21 @@ impl McpProxy {
         options: McpOptions,
         servers: impl IntoIterator<Item = McpServer>,
     ) -> Result<Self, McpServerError> {
-        Self::build(options, servers, &self.shared.servers)
+        Self::build(options, servers, Some(&self.shared))
     }
 
     fn build(
         options: McpOptions,
         servers: impl IntoIterator<Item = McpServer>,
-        before: &BTreeMap<String, Arc<Served>>,
+        before: Option<&Shared>,
     ) -> Result<Self, McpServerError> {
         let (door, options) = (Door::new(&options), Arc::new(options));
         let mut all = BTreeMap::new();
         for server in servers {
             let name = server.name.clone();
             let mut served = Served::new(server, Arc::clone(&options));
-            if let Some(before) = before.get(&name).filter(|before| before.is_like(&served)) {
+            let known = before.and_then(|before| before.servers.get(&name));
+            if let Some(before) = known.filter(|before| before.is_like(&served)) {
                 served.sessions = Arc::clone(&before.sessions);
             }
             let served = Arc::new(served);
@@ -96,13 +99,16 @@ impl McpProxy {
                 return Err(McpServerError::Twice(name));
             }
         }
-        Ok(Self { shared: Arc::new(Shared { options, door, servers: all }) })
+        let sessions = before.map(|before| before.aggregate.sessions());
+        let aggregate = Aggregate::new(Arc::clone(&options), all.clone(), sessions);
+        Ok(Self { shared: Arc::new(Shared { options, door, servers: all, aggregate }) })
     }
 
-    /// The routes: `/mcp/NAME` and where its metadata is.
+    /// The routes: `/mcp/NAME` for one server, `/mcp` for all, and where their metadata are.
     pub fn router(&self) -> Router {
         Router::new()
-            .route("/mcp/{name}", any(endpoint))
+            .route("/mcp", any(all))
+            .route("/mcp/{name}", any(one))
             .route(&format!("{WELL_KNOWN}/{{*path}}"), get(metadata))
             .with_state(Arc::clone(&self.shared))
     }
@@ -177,50 +183,76 @@ impl Served {
             return Err(Stop::fault(status, code::refusal(503), why));
         };
         for session in &ended {
-            match &self.upstream {
-                McpUpstream::Http(upstream) => self.end_quietly(upstream, session),
-                McpUpstream::Stdio(_) => {
-                    session.child.as_ref().inspect(|child| child.close());
-                }
-            }
+            self.let_go(session);
         }
         Ok(())
     }
+
+    /// Ends a session that has ended here, at the server too.
+    pub(super) fn let_go(&self, session: &Session) {
+        match &self.upstream {
+            McpUpstream::Http(upstream) => self.end_quietly(upstream, session),
+            McpUpstream::Stdio(_) => {
+                session.child.as_ref().inspect(|child| child.close());
+            }
+        }
+    }
 }
 
-async fn endpoint(
+async fn all(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    shared.answer(parts, body, None).await
+}
+
+async fn one(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
     request: Request<Body>,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let addresses = shared.addresses(&parts, &format!("/mcp/{name}"));
-    let challenge = Challenge {
-        resource_metadata: Some(&addresses.metadata),
-        ..Challenge::of(&shared.options.gateway)
-    };
-    let mut told = Told::default();
-    let served = match shared.door.check(&parts) {
-        Ok(()) => shared.servers.get(&name).ok_or_else(|| Stop::not_found("no such server")),
-        Err(stop) => Err(stop),
-    };
-    let (answer, denials) = match served {
-        Ok(served) => {
-            let answer = match parts.method {
-                Method::POST => served.post(parts, body, &mut told).await,
-                Method::GET => served.get(parts).await,
-                Method::DELETE => served.delete(parts).await,
-                _ => Err(not_allowed()),
-            };
-            (answer, served.denials)
+    shared.answer(parts, body, Some(&name)).await
+}
+
+impl Shared {
+    /// Answers a request to the endpoint of one server, or of all.
+    async fn answer(&self, parts: Parts, body: Body, name: Option<&str>) -> Response<Body> {
+        let path = name.map_or_else(|| "/mcp".to_owned(), |name| format!("/mcp/{name}"));
+        let addresses = self.addresses(&parts, &path);
+        let challenge = Challenge {
+            resource_metadata: Some(&addresses.metadata),
+            ..Challenge::of(&self.options.gateway)
+        };
+        let mut told = Told::default();
+        let answer = match self.door.check(&parts) {
+            Ok(()) => self.taken(parts, body, name, &mut told).await,
+            Err(stop) => Err(stop),
+        };
+        let mut answer = answer.unwrap_or_else(|stop| stop.response(&told, &challenge));
+        if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
         }
-        Err(stop) => (Err(stop), Denials::Error),
-    };
-    let mut answer = answer.unwrap_or_else(|stop| stop.response(&told, denials, &challenge));
-    if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
-        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
+        answer
     }
-    answer
+
+    async fn taken(
+        &self,
+        parts: Parts,
+        body: Body,
+        name: Option<&str>,
+        told: &mut Told,
+    ) -> Result<Response<Body>, Stop> {
+        let served = name.map(|name| self.servers.get(name));
+        match (served, &parts.method) {
+            (Some(None), _) => Err(Stop::not_found("no such server")),
+            (Some(Some(served)), &Method::POST) => served.post(parts, body, told).await,
+            (Some(Some(served)), &Method::GET) => served.get(parts).await,
+            (Some(Some(served)), &Method::DELETE) => served.delete(parts).await,
+            (None, &Method::POST) => self.aggregate.post(parts, body, told).await,
+            (None, &Method::GET) => self.aggregate.get(parts).await,
+            (None, &Method::DELETE) => self.aggregate.delete(parts).await,
+            _ => Err(not_allowed()),
+        }
+    }
 }
 
 /// This endpoint, or this version of the protocol, has no such method.
@@ -237,16 +269,19 @@ async fn metadata(
     let (parts, _) = request.into_parts();
     let challenge = Challenge::of(&shared.options.gateway);
     let name = path.rsplit_once("mcp/").map(|(_, name)| name).unwrap_or_default();
+    let is_all = path == "mcp" || path.ends_with("/mcp");
     let stop = match shared.door.check(&parts) {
         Err(stop) => stop,
-        Ok(()) if shared.servers.contains_key(name) => {
-            let addresses = shared.addresses(&parts, &format!("/mcp/{name}"));
+        Ok(()) if is_all || shared.servers.contains_key(name) => {
+            let path = if is_all { "/mcp".to_owned() } else { format!("/mcp/{name}") };
+            let addresses = shared.addresses(&parts, &path);
+            let name = if is_all { shared.options.gateway.as_str() } else { name };
             let metadata = Metadata::new(&addresses.resource, name);
             return json(StatusCode::OK, serde_json::to_vec(&metadata).unwrap_or_default());
         }
         Ok(()) => Stop::not_found("no such server"),
     };
-    stop.response(&Told::default(), Denials::Error, &challenge)
+    stop.response(&Told::default(), &challenge)
 }
 
 impl Shared {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -30,9 +30,21 @@ pub(super) struct Session {
     /// Its server, where that is a child of its own.
     pub(super) child: Option<Arc<Pipe>>,
     pub(super) questions: Arc<Questions>,
+    /// Where the session is one with several servers: its sessions with each.
+    pub(super) opened: OnceLock<Opened>,
     used: AtomicU64,
     /// Answers that last; a session that has one is not idle.
     lasting: AtomicUsize,
+}
+
+/// How a session with several servers began, and the sessions with each that there are.
+pub(super) struct Opened {
+    /// The version that its caller speaks.
+    pub(super) version: String,
+    /// What its caller says of itself.
+    pub(super) client: serde_json::Value,
+    /// By the server's name.
+    pub(super) sessions: tokio::sync::Mutex<HashMap<String, String>>,
 }
 
 /// What a server asked in a session and nobody has answered yet.
@@ -54,6 +66,11 @@ impl Sessions {
     pub(super) fn new(max: usize, idle: Duration, clock: Arc<dyn Clock>) -> Self {
         let idle_micros = u64::try_from(idle.as_micros()).unwrap_or(u64::MAX);
         Self { max, idle_micros, clock, open: Mutex::default() }
+    }
+
+    /// How many there may be.
+    pub(super) fn max(&self) -> usize {
+        self.max
     }
 
     /// The session of this identifier, if it is this owner's.
@@ -100,6 +117,7 @@ impl Sessions {
             upstream,
             child,
             questions,
+            opened: OnceLock::new(),
             used: AtomicU64::new(self.clock.micros()),
             lasting: AtomicUsize::new(0),
         });

@@ -27,6 +27,8 @@ pub(super) struct Told {
     pub(super) id: Option<Vec<u8>>,
     /// The era, where the request calls a tool.
     pub(super) calls_tool: Option<Era>,
+    /// How its server has refusals told.
+    pub(super) denials: Denials,
 }
 
 impl Stop {
@@ -50,19 +52,14 @@ impl Stop {
     }
 
     /// The response that tells of it.
-    pub(super) fn response(
-        self,
-        told: &Told,
-        denials: Denials,
-        challenge: &Challenge<'_>,
-    ) -> Response<Body> {
+    pub(super) fn response(self, told: &Told, challenge: &Challenge<'_>) -> Response<Body> {
         let id = told.id.as_deref();
         match self {
             Self::Fault(status, fault) => json(status, mcp::error(id, &fault)),
             Self::Refused { refusal, tool } => {
                 let (status, problem) = (refusal.status(), refusal.problem());
                 if let (Denials::Result, Some(era), Some(id), true) =
-                    (denials, told.calls_tool, id, is_decision(refusal.code()))
+                    (told.denials, told.calls_tool, id, is_decision(refusal.code()))
                 {
                     let body = mcp::tool_error(id, era, &refusal.detail(), problem);
                     return json(StatusCode::OK, body);

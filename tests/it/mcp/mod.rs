@@ -3,6 +3,7 @@
 
 mod ambiguous;
 mod faults;
+mod joined;
 mod lists;
 mod proofs;
 mod protocol;

@@ -136,12 +136,33 @@ impl World {
         Self::behind(settings, view, upstream, McpUpstream::Http(Box::new(up))).await
     }
 
+    /// One in front of a server `s`, which answers so, and another `t`.
+    pub(super) async fn joined(
+        other: Upstream,
+        answer: impl Fn(&Arrived) -> Response<Body> + Send + Sync + 'static,
+    ) -> Self {
+        let upstream = Upstream::start(answer).await;
+        let up = |of: &Upstream| Up::new("x", &of.url, Default::default()).unwrap();
+        let servers = [("s", up(&upstream)), ("t", up(&other))];
+        let servers = servers.map(|(name, up)| (name, McpUpstream::Http(Box::new(up))));
+        Self::of(Settings::default(), DangerUnrevoked, upstream, servers.to_vec()).await
+    }
+
     /// One in front of this server.
     pub(super) async fn behind(
         settings: Settings,
         view: impl RevocationView + 'static,
         upstream: Upstream,
         server: McpUpstream,
+    ) -> Self {
+        Self::of(settings, view, upstream, vec![("s", server)]).await
+    }
+
+    async fn of(
+        settings: Settings,
+        view: impl RevocationView + 'static,
+        upstream: Upstream,
+        servers: Vec<(&str, McpUpstream)>,
     ) -> Self {
         let sink = Arc::new(MemorySink::new());
         let guard = Guard::builder("gw")
@@ -158,16 +179,16 @@ impl World {
         options.body_timeout = settings.body_timeout;
         options.list_bytes_max = settings.list_bytes_max;
         options.tenure_every = Duration::from_millis(20);
-        let server = McpServer {
-            name: "s".to_owned(),
-            upstream: server,
+        let servers = servers.into_iter().map(|(name, upstream)| McpServer {
+            name: name.to_owned(),
+            upstream,
             credential: None,
             profile: JsonProfile::default(),
             denials: settings.denials,
             roots: settings.roots.clone(),
             sessions_max: settings.sessions_max,
-        };
-        let proxy = McpProxy::new(options, [server]).unwrap();
+        });
+        let proxy = McpProxy::new(options, servers).unwrap();
         let base = serve(proxy.router()).await;
         Self { base, upstream, sink, guard, bearer: token(ALL, 1).to_text() }
     }
