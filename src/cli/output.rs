@@ -4,17 +4,34 @@
 //! its exit code.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::sync::Arc;
 
 use anyhow::Context;
 use serde::Serialize;
 
 use super::text::{Style, Text, json_visible, visible, without_secrets, wrapped};
 use crate::config::env;
+use crate::record::{Sink, WriterSink};
 
 /// Columns that fit everywhere.
 const WIDTH: usize = 80;
 /// Where the values of fields begin.
 const FIELD: usize = 12;
+
+/// What an agent that started the command as a server says, and where it listens.
+pub(super) fn agent() -> (tokio::io::Stdin, tokio::io::Stdout) {
+    (tokio::io::stdin(), tokio::io::stdout())
+}
+
+/// Records on stdout, one a line.
+pub(super) fn records() -> Arc<dyn Sink> {
+    Arc::new(WriterSink::new(io::stdout()))
+}
+
+/// Records on stderr, where stdout says something else.
+pub(super) fn records_beside() -> Arc<dyn Sink> {
+    Arc::new(WriterSink::new(io::stderr()))
+}
 
 /// Stdout and stderr.
 pub(super) struct Output {

@@ -10,7 +10,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 
 use super::serve::{log_to_stderr, runtime, shutdown};
-use super::{Exit, Output};
+use super::{Exit, Output, output};
 use crate::config::gateway::GatewaySettings;
 use crate::gateway::doors;
 use crate::gateway::ops::serve;
@@ -88,7 +88,7 @@ impl Args {
     }
 
     async fn serve(self, out: &mut Output) -> anyhow::Result<Exit> {
-        let gateway = Gateway::open(&self.file).await?;
+        let gateway = Gateway::open(&self.file, output::records())?;
         let settings = gateway.settings();
         let listener = bind(settings.listen.address).await?;
         let address = listener.local_addr().context("the address is not known")?;

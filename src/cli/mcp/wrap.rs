@@ -1,10 +1,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
 use super::super::serve::{log_to_stderr, runtime};
-use super::super::{Exit, Output, roots};
+use super::super::{Exit, Output, output, roots};
 use crate::config::gateway::{
     Authority, Doors, GatewaySettings, Limits, Listen, PolicyFiles, Proofs, Records, Secret,
     Server, ServerKind,
@@ -14,7 +15,11 @@ use crate::gateway::service::Gateway;
 use crate::gateway::wrap::{Caller, Wrap};
 use crate::keys::HolderKey;
 use crate::model::{Clock, JsonProfile};
-use crate::record::{FileOptions, FileSink, Sink, WriterSink};
+use crate::record::{FileOptions, FileSink, Sink};
+
+/// How often, and how many times, it is looked whether revocations are known.
+const LOOK: Duration = Duration::from_millis(20);
+const WAITS: u32 = 250;
 
 /// The variable that the token is in.
 const TOKEN: &str = "HARDTACK_TOKEN";
@@ -85,12 +90,14 @@ impl Args {
                 let opened = FileSink::open(path, FileOptions::default(), SystemClock.now());
                 Arc::new(opened.with_context(|| format!("records in `{}`", path.display()))?)
             }
-            None => Arc::new(WriterSink::new(std::io::stderr())),
+            None => output::records_beside(),
         };
         let name = server.name.clone();
         let gateway = Gateway::of(settings, sink, Path::new(""), true)?;
         let wrap = Wrap { server: name, router: gateway.router(), caller };
-        wrap.serve(tokio::io::stdin(), tokio::io::stdout()).await?;
+        wait(&gateway).await;
+        let (input, said) = output::agent();
+        wrap.serve(input, said).await?;
         gateway.close().await;
         // Reading stdin holds a thread up until a line comes.
         std::process::exit(0);
@@ -168,4 +175,15 @@ impl Args {
         };
         settings.checked().map_err(anyhow::Error::msg)
     }
+}
+
+/// An agent speaks at once: waits until something is known of revocations, as long as it would wait.
+async fn wait(gateway: &Gateway) {
+    for _ in 0..WAITS {
+        if gateway.guard().readiness().values().any(|is_fresh| *is_fresh) {
+            return;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    tracing::warn!("revocations are not known yet: calls are refused until they are");
 }

@@ -61,7 +61,8 @@ fn of_tool(tool: &Offered) -> String {
         labels.push("egress");
         why.push("nor that it stays inside");
     }
-    let quoted = |text: &str| serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f");
+    let quoted =
+        |text: &str| serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f");
     let labels: Vec<String> = labels.into_iter().map(quoted).collect();
     let mut text = String::new();
     let _ = writeln!(text, "[server.tool.{}]", quoted(&tool.name));

@@ -17,7 +17,7 @@ use super::session::Session;
 use super::stop::{Stop, Told, json};
 use super::tools::ToolFacts;
 use crate::gateway::credential::Credential;
-use crate::gateway::ops::Flight;
+use crate::gateway::ops::{Flight, trace_id};
 use crate::guard::{Admitted, Circumstances, ToolCall};
 use crate::mcp::{
     self, Asked, Era, Fault, Kind, ListKind, Message, SESSION_END, SESSION_LISTEN, code,
@@ -207,7 +207,7 @@ impl Served {
         let circumstances = Circumstances {
             labels: facts.labels,
             credential: credential.as_ref().map(|credential| credential.name().to_owned()),
-            trace: trace.map(|trace| trace.chars().take(128).collect()),
+            trace: trace.and_then(trace_id),
         };
         let begun = self.options.flights.begin(admitted.owner(), &self.options.limits);
         let begun = begun.and_then(|flight| {

@@ -71,12 +71,13 @@ impl OpenError {
 }
 
 impl Gateway {
-    /// Opens a gateway with the settings in this file.
+    /// Opens a gateway with the settings in this file, whose records go to `otherwise` where those name
+    /// no file.
     ///
     /// *Shape*: must be called within a tokio runtime. *Errors*: [`OpenError`].
-    pub async fn open(path: &Path) -> Result<Self, OpenError> {
+    pub fn open(path: &Path, otherwise: Arc<dyn Sink>) -> Result<Self, OpenError> {
         let settings = GatewaySettings::read(path)?;
-        let sink = parts::sink(&settings.records)?;
+        let sink = parts::sink(&settings.records, otherwise)?;
         Self::of(settings, sink, path, false)
     }
 

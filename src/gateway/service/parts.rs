@@ -15,7 +15,7 @@ use crate::gateway::ops::{CountingSink, Metrics};
 use crate::guard::{Freshness, Guard, LocalReplays, Nonces, ToolMap};
 use crate::keys::{RootState, TrustedRoot, TrustedRoots, VerifyingKey};
 use crate::model::{Clock, limits};
-use crate::record::{FileOptions, FileSink, Fsync, Redaction, Sink, WriterSink};
+use crate::record::{FileOptions, FileSink, Fsync, Redaction, Sink};
 
 /// How long a source may take to begin an answer.
 const SOURCE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -65,9 +65,13 @@ pub(super) fn catalogue(settings: &GatewaySettings) -> Result<Catalogue, OpenErr
     Catalogue::new(&settings.servers, approved).map_err(OpenError::Settings)
 }
 
-pub(super) fn sink(records: &Records) -> Result<Arc<dyn Sink>, OpenError> {
+/// The file of records, or what is there otherwise.
+pub(super) fn sink(
+    records: &Records,
+    otherwise: Arc<dyn Sink>,
+) -> Result<Arc<dyn Sink>, OpenError> {
     let Some(path) = &records.file else {
-        return Ok(Arc::new(WriterSink::new(std::io::stdout())));
+        return Ok(otherwise);
     };
     let fsync = match records.sync {
         RecordSync::EveryRecord => Fsync::EveryRecord,

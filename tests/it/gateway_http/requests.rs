@@ -8,7 +8,7 @@ async fn what_was_judged_goes_up_with_the_gateways_credential() {
     let gateway = Gateway::before(&server).await;
     let body = "{ \"amount\" : 5.0 }";
     let headers = format!(
-        "{}x-kept: 1\r\ncookie: a=1\r\ntraceparent: 00-trace-01\r\nforwarded: for=1.1.1.1\r\n\
+        "{}x-kept: 1\r\ncookie: a=1\r\ntraceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\nforwarded: for=1.1.1.1\r\n\
          x-forwarded-for: 1.1.1.1\r\nx-forwarded-user: root\r\nx-forwarded-host: evil\r\n\
          x-real-ip: 1.1.1.1\r\nx_forwarded_for: 1.1.1.1\r\nx-original-url: /admin\r\n\
          x-http-method-override: DELETE\r\nx-remote-user: root\r\nexpect: 100-continue\r\n\
@@ -33,7 +33,7 @@ async fn what_was_judged_goes_up_with_the_gateways_credential() {
         ("x-forwarded-proto", "https"),
         ("x-forwarded-host", "tools.example.com"),
         ("via", "1.1 hardtack"),
-        ("traceparent", "00-trace-01"),
+        ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
     ] {
         assert_eq!(header(&asked, name).as_deref(), Some(value), "{name}");
     }
@@ -53,7 +53,7 @@ async fn what_was_judged_goes_up_with_the_gateways_credential() {
     assert_eq!(args(&gateway, "crm/refund"), digest(judged));
     let record = gateway.last();
     assert_eq!(record.credential.as_deref(), Some("crm-write"));
-    assert_eq!(record.trace.as_deref(), Some("00-trace-01"));
+    assert_eq!(record.trace.as_deref(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
     assert!(record.labels.contains("write"));
 }
 

@@ -125,7 +125,9 @@ async fn headers_are_held_against_the_body() {
 async fn what_goes_up_is_the_message_and_nothing_of_the_callers() {
     let world = World::new(plain).await;
     let request = world.call("x", "{}").header("cookie", "a=b").header("x-other", "1");
-    let request = request.header("traceparent", "00-1-2-01").header("mcp-session-id", "mine");
+    let request = request
+        .header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+        .header("mcp-session-id", "mine");
     assert_eq!(told(request.header("proxy-authorization", "Basic x")).await.0, 200);
     let mut names: Vec<_> = world.upstream.last().headers.keys().map(|n| n.to_string()).collect();
     names.sort();
@@ -142,7 +144,10 @@ async fn what_goes_up_is_the_message_and_nothing_of_the_callers() {
     ];
     assert_eq!(names, want);
     assert_eq!(world.upstream.last().headers["accept-encoding"], "identity");
-    assert_eq!(world.records().last().unwrap().trace.as_deref(), Some("00-1-2-01"));
+    assert_eq!(
+        world.records().last().unwrap().trace.as_deref(),
+        Some("4bf92f3577b34da6a3ce929d0e0e4736")
+    );
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use hardtack::config::gateway::Denials;
 use hardtack::gateway::{
     McpOptions, McpProxy, McpServer, McpUpstream, ToolFacts, Tools, Upstream as Up,
 };
-use hardtack::guard::{Guard, Refusal};
+use hardtack::guard::{Guard, LocalReplays, Refusal};
 use hardtack::keys::TrustedRoots;
 use hardtack::mcp::{Listed, mirrors};
 use hardtack::mint::{self, Task};
@@ -170,6 +170,8 @@ impl World {
             .tools(hardtack::guard::ToolMap::new())
             .sink(settings.sink.clone().unwrap_or(Arc::clone(&sink) as _))
             .revocations(view)
+            // Nothing was ever proved to a gateway at this port.
+            .replays(Arc::new(LocalReplays::of_new_address(1000)))
             .build()
             .unwrap();
         let mut options =

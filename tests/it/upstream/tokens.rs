@@ -12,10 +12,13 @@ use super::*;
 use crate::logged::Logged;
 use crate::support_guard::serve;
 
+/// The `Authorization` and the form of one request.
+type Asked = (Option<String>, String);
+
 /// A token endpoint: what it was asked, and how it answers.
 #[derive(Clone)]
 struct Endpoint {
-    asked: Arc<Mutex<Vec<(Option<String>, String)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
     answer: Arc<Mutex<(u16, String)>>,
     pause: Duration,
 }
