@@ -2,7 +2,7 @@
 #[cfg(feature = "server")]
 pub(super) fn sentence(text: &str, error: &toml::de::Error) -> String {
     let whole = |line: &str| Some(line.chars().take(80).collect::<String>().trim().to_owned());
-    told(text, error, whole)
+    told(text, error, whole, error.message())
 }
 
 /// The same without any value: somebody may have written a secret there by mistake.
@@ -13,11 +13,29 @@ pub(super) fn sentence_without_values(text: &str, error: &toml::de::Error) -> St
         None if line.trim().starts_with('[') => Some(line.trim().chars().take(80).collect()),
         None => None,
     };
-    told(text, error, name)
+    told(text, error, name, &expected(error.message()))
 }
 
-fn told(text: &str, error: &toml::de::Error, shown: impl Fn(&str) -> Option<String>) -> String {
-    let message = error.message().replace('\n', " ");
+/// What was expected, where the reader tells what it found instead.
+#[cfg(feature = "proxy")]
+fn expected(message: &str) -> String {
+    let found =
+        ["invalid type: ", "invalid value: "].into_iter().find(|by| message.starts_with(by));
+    match (found, message.rsplit_once(", expected ")) {
+        (Some(by), Some((_, expected))) => {
+            format!("{}, expected {expected}", by.trim_end_matches(": "))
+        }
+        _ => message.to_owned(),
+    }
+}
+
+fn told(
+    text: &str,
+    error: &toml::de::Error,
+    shown: impl Fn(&str) -> Option<String>,
+    message: &str,
+) -> String {
+    let message = message.replace('\n', " ");
     let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
         return message;
     };

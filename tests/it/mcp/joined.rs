@@ -6,7 +6,7 @@ use super::upstream::{Arrived, Upstream, json, plain};
 use super::world::{INITIALIZE, META, World, told};
 use crate::support_guard::client;
 
-const GRANTS: &str = r#"[{"tool":"s/x"},{"tool":"t/y"},{"server":"t"}]"#;
+const GRANTS: &str = r#"[{"tool":"s/x"},{"tool":"t/*"}]"#;
 
 /// Two servers, `s` and `t`, behind `/mcp`.
 struct Joined {
