@@ -59,6 +59,7 @@ pub(super) struct Shared {
 
 impl Guard {
     /// The whole body, once, within the guard's bounds.
+    #[cfg(feature = "proxy")]
     pub(crate) async fn read<B>(&self, body: B) -> Result<Bytes, Refusal>
     where
         B: http_body::Body + Send,
