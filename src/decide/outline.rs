@@ -163,6 +163,12 @@ impl Unknown {
         let terms = query.body.iter().flat_map(|predicate| &predicate.terms);
         let bound: BTreeSet<String> = terms.filter_map(variable).map(str::to_owned).collect();
         query.expressions.retain(|expression| is_bound(&expression.ops, &bound));
+        // What would be concluded of an argument is concluded of something.
+        for term in &mut query.head.terms {
+            if variable(term).is_some_and(|name| !bound.contains(name)) {
+                *term = Term::Integer(0);
+            }
+        }
         if query.body.is_empty() && query.expressions.is_empty() {
             query.expressions.push(Expression { ops: vec![Op::Value(Term::Bool(true))] });
         }
