@@ -2,9 +2,9 @@
 //! key and loses its log; a carrier that keeps, repeats, drops, swaps, changes and forges; a follower,
 //! the real one, that asks, fetches, saves and crashes.
 //!
-//! Safety, after every step: a view never goes back, holds all that it claims to and nothing else,
-//! and is never called fresh without everything that was acknowledged before. Liveness: after the
-//! last fault it gets to where the authority is.
+//! Safety, after every step: a view never goes back (it may begin anew, and is not fresh then), holds
+//! all that it claims to and nothing else, and is never called fresh without everything that was
+//! acknowledged before. Liveness: after the last fault it gets to where the authority is.
 
 mod world;
 

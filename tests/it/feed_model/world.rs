@@ -379,6 +379,11 @@ impl World {
             held.iter().all(|key| all.contains(key)),
             "something is revoked that nobody revoked"
         );
+        if follower.place().is_none() {
+            // It may begin anew, where it forgot too much; it knows then that it knows nothing.
+            assert_eq!(follower.fresh(), None, "a view of nothing is fresh");
+            self.reached = (0, 0);
+        }
         if let Some(place) = follower.place() {
             assert!((place.epoch, place.seq) >= self.reached, "the view went back");
             self.reached = (place.epoch, place.seq);
