@@ -3,7 +3,7 @@
 //! A reader that goes away (`| head`) ends the printing, not the command: what was decided keeps
 //! its exit code.
 
-use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
 use anyhow::Context;
 use serde::Serialize;
@@ -18,7 +18,7 @@ const FIELD: usize = 12;
 
 /// Stdout and stderr.
 pub(super) struct Output {
-    stdout: BufWriter<StdoutLock<'static>>,
+    stdout: BufWriter<Stdout>,
     is_terminal: bool,
     in_colour: bool,
     is_closed: bool,
@@ -27,7 +27,8 @@ pub(super) struct Output {
 impl Output {
     /// The process's own streams; colours on a terminal alone, and not under `NO_COLOR`.
     pub(super) fn new() -> Self {
-        let stdout = io::stdout().lock();
+        // Not locked: what speaks on stdout itself, from another thread, would wait for ever.
+        let stdout = io::stdout();
         let is_terminal = stdout.is_terminal();
         let in_colour = is_terminal && !env::no_color();
         Self { stdout: BufWriter::new(stdout), is_terminal, in_colour, is_closed: false }
