@@ -1,13 +1,19 @@
-//! The demo tells its story as expected, notices when it does not, and gives no secret away.
+//! The demos tell their stories as expected, notice when they do not, and give no secret away.
 
 use std::process::Command;
 
-use hardtack::cli::demo::{Options, run};
+use hardtack::cli::demo::{Options, run, run_mcp};
 use serde_json::Value;
 
 fn told(options: &Options) -> (bool, String) {
     let mut out = Vec::new();
     let as_expected = run(options, &mut out).unwrap();
+    (as_expected, String::from_utf8(out).unwrap())
+}
+
+fn told_mcp(options: &Options) -> (bool, String) {
+    let mut out = Vec::new();
+    let as_expected = run_mcp(options, &mut out).unwrap();
     (as_expected, String::from_utf8(out).unwrap())
 }
 
@@ -21,14 +27,41 @@ fn assert_no_secret(text: &str) {
 
 #[test]
 fn every_step_goes_as_expected_and_fits_the_terminal() {
-    let (as_expected, text) = told(&Options::default());
-    assert!(as_expected, "{text}");
-    assert!(text.contains("steps went as expected"), "{text}");
-    assert!(!text.contains('\x1b'), "{text}");
-    for line in text.lines() {
-        assert!(line.chars().count() <= 100 && line == line.trim_end(), "{line}");
+    for told in [told, told_mcp] {
+        let (as_expected, text) = told(&Options::default());
+        assert!(as_expected, "{text}");
+        assert!(text.contains("steps went as expected"), "{text}");
+        assert!(!text.contains('\x1b'), "{text}");
+        for line in text.lines() {
+            assert!(line.chars().count() <= 100 && line == line.trim_end(), "{line}");
+        }
+        assert_no_secret(&text);
     }
+}
+
+#[test]
+fn the_mcp_server_gets_what_is_allowed_and_nothing_else() {
+    let (as_expected, text) = told_mcp(&Options { json: true, ..Options::default() });
+    assert!(as_expected, "{text}");
     assert_no_secret(&text);
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let refused: Vec<_> = lines.iter().filter_map(|step| step["code"].as_str()).collect();
+    assert_eq!(
+        refused,
+        [
+            "not-granted",
+            "not-granted",
+            "request-malformed",
+            "not-granted",
+            "not-granted",
+            "check-failed",
+            "check-failed",
+            "definition-unapproved",
+            "revoked",
+        ]
+    );
+    let arrived = lines.iter().find(|step| step["call"] == "what arrived").unwrap();
+    assert_eq!(arrived["outcome"], "whole", "{arrived}");
 }
 
 #[test]
@@ -75,6 +108,13 @@ fn a_step_that_goes_otherwise_is_noticed() {
         assert_eq!(text.matches("! expected anything but ").count(), 1, "{text}");
         assert!(text.contains("1 of ") && text.contains("did not go as expected"), "{text}");
     }
+    // A list, a refused call, what arrived.
+    for step in [3, 6, 22] {
+        let (as_expected, text) =
+            told_mcp(&Options { expect_otherwise: Some(step), ..Options::default() });
+        assert!(!as_expected, "{step}");
+        assert!(text.contains("1 of ") && text.contains("did not go as expected"), "{text}");
+    }
 }
 
 #[test]
@@ -94,7 +134,12 @@ fn colours_change_nothing_but_colours() {
 
 #[test]
 fn the_command_leaves_nothing_behind_and_says_how_it_went() {
-    for (arguments, exit) in [(&["demo"][..], 0), (&["demo", "--expect-otherwise", "5"], 1)] {
+    for (arguments, exit) in [
+        (&["demo"][..], 0),
+        (&["demo", "--expect-otherwise", "5"], 1),
+        (&["demo", "mcp"], 0),
+        (&["demo", "mcp", "--expect-otherwise", "22"], 1),
+    ] {
         let dir = tempfile::tempdir().unwrap();
         let ran = Command::new(env!("CARGO_BIN_EXE_hardtack"))
             .args(arguments)

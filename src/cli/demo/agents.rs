@@ -119,7 +119,11 @@ impl Agents {
 
 impl Agent {
     /// The next agent makes a key, and gets the token narrowed and bound to it.
-    fn hands_on(&self, name: &'static str, narrowing: &Narrowing) -> anyhow::Result<Self> {
+    pub(super) fn hands_on(
+        &self,
+        name: &'static str,
+        narrowing: &Narrowing,
+    ) -> anyhow::Result<Self> {
         let key = HolderKey::generate(&mut OsRng);
         let called = format!("agent:{}", name.replace(' ', "-"));
         let token =
@@ -133,7 +137,8 @@ impl Agent {
     }
 }
 
-fn narrowing(grants: &Value) -> anyhow::Result<Narrowing> {
+/// These grants alone, for a while.
+pub(super) fn narrowing(grants: &Value) -> anyhow::Result<Narrowing> {
     let grants = grants_from_json(grants.to_string().as_bytes())?;
     let expires = Some(SystemClock.now().plus_secs(AGENT_SECS));
     Ok(Narrowing { grants, expires, ..Narrowing::default() })

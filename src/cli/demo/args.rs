@@ -1,6 +1,6 @@
 use clap::Subcommand;
 
-use super::mcp::ServerArgs;
+use super::mcp::{self, ServerArgs};
 use super::{Options, run};
 use crate::cli::{Exit, Output};
 
@@ -20,6 +20,8 @@ pub(in crate::cli) struct Args {
 /// What is shown besides the support case.
 #[derive(Debug, Subcommand)]
 enum Other {
+    /// Tell what a gateway does for an MCP server, by real calls.
+    Mcp(McpArgs),
     /// Run a small MCP server with a toy world.
     #[command(hide = true)]
     McpServer(ServerArgs),
@@ -28,17 +30,32 @@ enum Other {
 const EXAMPLE: &str = "\
 Example:
   hardtack demo
+  hardtack demo mcp
 
-It needs no set-up, listens on free ports of 127.0.0.1 for about a second, and
-leaves nothing behind. Exit codes: 0 all went as expected, 1 something did not.";
+They need no set-up, listen on free ports of 127.0.0.1 for about a second, and
+leave nothing behind. Exit codes: 0 all went as expected, 1 something did not.";
+
+#[derive(Debug, clap::Args)]
+struct McpArgs {
+    /// Print one JSON object a step.
+    #[arg(long)]
+    json: bool,
+    /// Expect something else of this step than what is right.
+    #[arg(long, hide = true, value_name = "STEP")]
+    expect_otherwise: Option<usize>,
+}
 
 impl Args {
     pub(in crate::cli) fn run(self, out: &mut Output) -> anyhow::Result<Exit> {
         let Self { json, expect_otherwise, other } = self;
-        if let Some(Other::McpServer(args)) = other {
-            return args.run(out);
-        }
-        let options = Options { json, in_colour: out.in_colour(), expect_otherwise };
-        Ok(if run(&options, out)? { Exit::Done } else { Exit::Failure })
+        let in_colour = out.in_colour();
+        let as_expected = match other {
+            None => run(&Options { json, in_colour, expect_otherwise }, out)?,
+            Some(Other::Mcp(McpArgs { json, expect_otherwise })) => {
+                mcp::run(&Options { json, in_colour, expect_otherwise }, out)?
+            }
+            Some(Other::McpServer(args)) => return args.run(out),
+        };
+        Ok(if as_expected { Exit::Done } else { Exit::Failure })
     }
 }

@@ -153,7 +153,7 @@ fn with(request: RequestBuilder, sent: &Presentation) -> RequestBuilder {
 }
 
 async fn send(world: &World, call: &Call<'_>) -> anyhow::Result<Response> {
-    let mut request = world.http.request(call.method(), call.url(world));
+    let mut request = world.office.http.request(call.method(), call.url(world));
     if let Some(body) = call.body {
         request = request.header(CONTENT_TYPE, "application/json").body(body);
     }

@@ -14,6 +14,7 @@ mod call;
 mod gateway;
 mod layout;
 mod mcp;
+mod office;
 mod paperwork;
 mod report;
 mod row;
@@ -22,12 +23,13 @@ mod tools;
 mod world;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 
 pub(super) use self::args::Args;
+pub use self::mcp::run as run_mcp;
 
 use self::report::Report;
 use self::story::Story;
@@ -56,6 +58,13 @@ pub struct Options {
 ///
 /// *Errors*: where something could not be started, reached or written, or the user interrupted.
 pub fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<bool> {
+    staged(|dir| async move { tell(options, &dir, out).await })
+}
+
+/// Tells a story with a temporary directory and a runtime of its own.
+fn staged<F: Future<Output = anyhow::Result<bool>>>(
+    story: impl FnOnce(PathBuf) -> F,
+) -> anyhow::Result<bool> {
     let dir = tempfile::tempdir().context("a temporary directory cannot be made")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -64,7 +73,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<bool> {
         .context("the runtime cannot be started")?;
     let told = runtime.block_on(async {
         tokio::select! {
-            told = tell(options, dir.path(), out) => told,
+            told = story(dir.path().to_owned()) => told,
             _ = tokio::signal::ctrl_c() => bail!("interrupted"),
         }
     });

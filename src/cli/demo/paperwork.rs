@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 
 use super::agents::{self, Agents};
 use super::audit;
+use super::office::Answer;
 use super::row::{Expected, Outcome, Row};
 use super::story::{DEEDS, ORCHESTRATOR, Story};
-use super::world::Answer;
 use crate::config::SystemClock;
 use crate::keys::HolderKey;
 use crate::model::Clock;
@@ -120,7 +120,12 @@ impl Story<'_, '_> {
 }
 
 /// What the authority answered, as a step.
-fn asked(call: &str, by: &'static str, (status, answer): &Answer, expected: &'static str) -> Row {
+pub(super) fn asked(
+    call: &str,
+    by: &'static str,
+    (status, answer): &Answer,
+    expected: &'static str,
+) -> Row {
     let outcome = match (status, answer.get("code").and_then(Value::as_str)) {
         (200..300, _) => Outcome::Done,
         (_, Some(code)) => Outcome::Refused(code.to_owned()),
@@ -131,7 +136,8 @@ fn asked(call: &str, by: &'static str, (status, answer): &Answer, expected: &'st
     Row { status: Some(*status), why: detail, ..row }
 }
 
-fn text((_, answer): &Answer, name: &str) -> Option<String> {
+/// A text in an answer.
+pub(super) fn text((_, answer): &Answer, name: &str) -> Option<String> {
     answer.get(name)?.as_str().map(str::to_owned)
 }
 

@@ -19,6 +19,7 @@ mod tools;
 mod world;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -65,6 +66,11 @@ enum Answer {
 struct Filter {
     tools: bool,
     watched: BTreeSet<String>,
+}
+
+/// The server over streamable HTTP, at `/mcp`; what arrives is written down in this file.
+pub(super) fn router(log: &Path) -> anyhow::Result<axum::Router> {
+    Ok(http::router(Server::new(), log::Log::open(Some(log))?))
 }
 
 impl Server {
