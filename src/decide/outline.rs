@@ -20,8 +20,12 @@ const KNOWN: &[&str] =
 /// How many decisions' work one outline may take.
 const WORK_FACTOR: usize = 16;
 
-/// What is left of a token and a policy where nothing is known of a call's arguments: which tools
-/// could be called at all, with the right ones.
+/// Words whose first term is the path of the argument that they ask about.
+const OF_ARGUMENT: &str = "arg";
+const OF_NUMBER: &str = "number";
+
+/// What is left of a token and a policy where nothing is known of a call's arguments, or no more than
+/// one of them: which tools could be called at all, with the right ones.
 ///
 /// *Shape*: never says no to a tool of which some call would be allowed, except where its work is
 /// used up. It may say yes to one of which no call is: it does not find out that two conditions on
@@ -33,12 +37,17 @@ pub struct Outline {
 }
 
 impl Outline {
-    /// The outline of a token under a policy.
+    /// The outline of a token under a policy, for calls of which nothing is known but the argument at
+    /// this path, if any.
     ///
     /// *Errors*: as [`Program::new`].
-    pub fn new(authentic: &Authentic, policy: &Policy) -> Result<Self, Reason> {
+    pub fn new(
+        authentic: &Authentic,
+        policy: &Policy,
+        argument: Option<&str>,
+    ) -> Result<Self, Reason> {
         let code = &policy.base.code;
-        let unknown = Unknown::find(code, authentic.blocks());
+        let unknown = Unknown::find(code, authentic.blocks(), argument);
         let blocks: Vec<Block> = authentic.blocks().iter().map(|b| unknown.block(b)).collect();
         let code = unknown.policy(code);
         let mut needs = Needs::default();
@@ -53,7 +62,8 @@ impl Outline {
         Ok(Self { program, work })
     }
 
-    /// Whether some call of the request's tool could be allowed; its arguments do not count.
+    /// Whether some call of the request's tool could be allowed; its arguments do not count but for the
+    /// one that is known.
     pub fn permits(&self, authentic: &Authentic, request: &Request) -> bool {
         let mut work = Work::new(self.work.get().min(limits::DECISION_WORK_MAX));
         let before = work.left();
@@ -73,11 +83,16 @@ impl Outline {
 
 /// The predicates of which nothing is known without arguments: words about them, and whatever
 /// follows from those.
-struct Unknown(BTreeSet<String>);
+struct Unknown<'a> {
+    /// What follows.
+    names: BTreeSet<String>,
+    /// The path of the argument that is known.
+    argument: Option<&'a str>,
+}
 
-impl Unknown {
-    fn find(code: &PolicyCode, blocks: &[Arc<Block>]) -> Self {
-        let mut unknown = Self(BTreeSet::new());
+impl<'a> Unknown<'a> {
+    fn find(code: &PolicyCode, blocks: &[Arc<Block>], argument: Option<&'a str>) -> Self {
+        let mut unknown = Self { names: BTreeSet::new(), argument };
         let rules: Vec<&Rule> =
             code.rules.iter().chain(blocks.iter().flat_map(|block| &block.rules)).collect();
         loop {
@@ -86,19 +101,30 @@ impl Unknown {
                 .iter()
                 .filter(depends)
                 .map(|rule| rule.head.name.clone())
-                .filter(|name| name != "granted" && !unknown.0.contains(name))
+                .filter(|name| name != "granted" && !unknown.names.contains(name))
                 .collect();
             if more.is_empty() {
                 return unknown;
             }
-            unknown.0.extend(more);
+            unknown.names.extend(more);
         }
     }
 
     fn is(&self, predicate: &Predicate) -> bool {
         let name = predicate.name.as_str();
         let of_request = names::is_request(name) && !KNOWN.contains(&name);
-        of_request || self.0.contains(name)
+        (of_request && !self.is_of_known(predicate)) || self.names.contains(name)
+    }
+
+    /// Whether a word is about the argument that is known, and no other.
+    fn is_of_known(&self, predicate: &Predicate) -> bool {
+        let is_of_one =
+            predicate.name.starts_with(OF_ARGUMENT) || predicate.name.starts_with(OF_NUMBER);
+        let path = predicate.terms.first();
+        is_of_one
+            && predicate.name != "arg_names"
+            && predicate.name != "args_digest"
+            && matches!((path, self.argument), (Some(Term::Str(path)), Some(known)) if path == known)
     }
 
     fn touches(&self, query: &Rule) -> bool {
@@ -129,7 +155,7 @@ impl Unknown {
 
     fn rules(&self, rules: &[Rule]) -> Vec<Rule> {
         let kept: Vec<Rule> =
-            rules.iter().filter(|rule| !self.0.contains(&rule.head.name)).cloned().collect();
+            rules.iter().filter(|rule| !self.names.contains(&rule.head.name)).cloned().collect();
         self.relaxed(&kept)
     }
 

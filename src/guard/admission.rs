@@ -1,4 +1,5 @@
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::refusal::Refusal;
 use super::replay;
 use super::tools::ToolCall;
 use crate::decide::{Decision, Outline};
-use crate::model::{Args, Code, Reason, Request, Timestamp, Tool};
+use crate::model::{Args, Code, JsonProfile, Reason, Request, Timestamp, Tool};
 use crate::present::Credentials;
 use crate::record::Record;
 use crate::verify::{Authentic, HolderProof, Possession};
@@ -152,11 +153,11 @@ impl Admitted {
     ///
     /// *Errors*: a refusal, which has been recorded.
     pub async fn outline(&self) -> Result<Listing, Refusal> {
-        match Outline::new(self.authentic(), &self.tokens.trust().policy) {
+        match Outline::new(self.authentic(), &self.tokens.trust().policy, None) {
             Ok(outline) => {
                 let now = self.shared.now();
-                let (shared, known) = (Arc::clone(&self.shared), Arc::clone(&self.known));
-                Ok(Listing { shared, known, outline, now })
+                let (tenure, aware) = (self.tenure(), RefCell::default());
+                Ok(Listing { tenure, outline, aware, now })
             }
             Err(reason) => Err(self.refuse(reason.into()).await),
         }
@@ -287,26 +288,51 @@ impl Admitted {
 
 /// Which tools a caller could call at all.
 pub struct Listing {
-    shared: Arc<Shared>,
-    known: Arc<Known>,
+    tenure: Tenure,
     outline: Outline,
+    /// By the path of the argument that is known; none where it is too much work.
+    aware: RefCell<BTreeMap<String, Option<Outline>>>,
     now: Timestamp,
 }
 
 impl Listing {
     /// Whether some call of this tool could be allowed, with these labels besides the guard's own.
     pub fn could_call(&self, tool: &Tool, labels: &BTreeSet<String>) -> bool {
-        let mut all = self.shared.labels(tool);
+        let request = self.request(tool, labels, Args::none());
+        self.outline.permits(self.tenure.known.authentic(), &request)
+    }
+
+    /// Whether some call of this tool could be allowed in which this argument has this value.
+    pub fn could_call_with(
+        &self,
+        tool: &Tool,
+        labels: &BTreeSet<String>,
+        (argument, value): (&str, &str),
+    ) -> bool {
+        let args = serde_json::json!({ argument: value }).to_string();
+        let Ok(args) = Args::parse(args, JsonProfile::default()) else { return false };
+        let request = self.request(tool, labels, args);
+        let authentic = self.tenure.known.authentic();
+        let policy = &self.tenure.tokens.trust().policy;
+        let mut aware = self.aware.borrow_mut();
+        let outline = aware
+            .entry(argument.to_owned())
+            .or_insert_with(|| Outline::new(authentic, policy, Some(argument)).ok());
+        outline.as_ref().is_some_and(|outline| outline.permits(authentic, &request))
+    }
+
+    fn request(&self, tool: &Tool, labels: &BTreeSet<String>, args: Args) -> Request {
+        let shared = &self.tenure.shared;
+        let mut all = shared.labels(tool);
         all.extend(labels.iter().cloned());
-        let request = Request {
+        Request {
             labels: all,
             tool: tool.clone(),
-            args: Args::none(),
-            audience: self.shared.gateway.clone(),
+            args,
+            audience: shared.gateway.clone(),
             time: self.now,
             http: None,
-        };
-        self.outline.permits(self.known.authentic(), &request)
+        }
     }
 }
 

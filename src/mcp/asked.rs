@@ -105,14 +105,17 @@ fn call(server: &str, message: &Message, profile: JsonProfile) -> Result<Asked, 
     Ok(Asked::Decided(tool, args))
 }
 
-/// What an element of a list would be called as; `None` where nobody could call it.
-pub fn served(server: &str, kind: ListKind, name: &str) -> Option<Tool> {
-    match kind {
-        ListKind::Tools if name.starts_with(PREFIX) => None,
-        ListKind::Tools => Tool::new(server, name).ok(),
-        ListKind::Prompts => Tool::new(server, "mcp:prompts/get").ok(),
-        ListKind::Resources | ListKind::Templates => Tool::new(server, "mcp:resources/read").ok(),
-    }
+/// What an element of a list would be called as, and the argument that its name would be; `None`
+/// where nobody could call it.
+pub fn served(server: &str, kind: ListKind, name: &str) -> Option<(Tool, Option<&'static str>)> {
+    let (called, argument) = match kind {
+        ListKind::Tools if name.starts_with(PREFIX) => return None,
+        ListKind::Tools => (name, None),
+        ListKind::Prompts => ("mcp:prompts/get", Some("name")),
+        ListKind::Resources => ("mcp:resources/read", Some("uri")),
+        ListKind::Templates => ("mcp:resources/read", None),
+    };
+    Some((Tool::new(server, called).ok()?, argument))
 }
 
 #[cfg(test)]
@@ -215,7 +218,7 @@ mod tests {
 
     #[test]
     fn elements_of_lists_have_the_names_of_their_calls() {
-        let name = |kind, name| served("s", kind, name).map(|tool| tool.to_string());
+        let name = |kind, name| served("s", kind, name).map(|(tool, _)| tool.to_string());
         assert_eq!(name(ListKind::Tools, "x").as_deref(), Some("s/x"));
         assert_eq!(name(ListKind::Tools, "mcp:ping"), None);
         assert_eq!(name(ListKind::Tools, "\u{430}"), None);

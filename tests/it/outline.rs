@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use hardtack::attenuate::{Narrowing, attenuate};
 use hardtack::decide::{Outline, Policy};
-use hardtack::model::{Args, Request};
+use hardtack::model::{Args, JsonProfile, Request};
 use hardtack::token::UnverifiedToken;
 use hardtack::verify::{Authentic, authenticate};
+use serde_json::Value;
 
 use crate::support::{checked, narrowed, request, rng, roots, token};
 
@@ -23,7 +24,7 @@ fn authentic(token: &UnverifiedToken) -> Authentic {
 
 fn shows(token: &UnverifiedToken, policy: &Policy, tool: &str, labels: &[&str]) -> bool {
     let authentic = authentic(token);
-    let outline = Outline::new(&authentic, policy).unwrap();
+    let outline = Outline::new(&authentic, policy, None).unwrap();
     let labels: BTreeSet<String> = labels.iter().map(|label| (*label).to_owned()).collect();
     outline.permits(&authentic, &Request { labels, ..request(tool, "{}") })
 }
@@ -109,7 +110,7 @@ fn a_list_takes_bounded_work() {
         &format!("{rules} b($x, $y, $z) <- a($x), a($y), a($z); check if b(1, 2, 3);"),
     );
     let authentic = authentic(&token);
-    let outline = Outline::new(&authentic, &Policy::standard().unwrap()).unwrap();
+    let outline = Outline::new(&authentic, &Policy::standard().unwrap(), None).unwrap();
     let steps = |_| outline.permits(&authentic, &request("crm/list", "{}"));
     assert_eq!((0..100).filter(|i| steps(*i)).count(), 0);
 }
@@ -118,7 +119,59 @@ fn a_list_takes_bounded_work() {
 pub(crate) fn is_shown(bytes: &[u8], request: &Request) -> bool {
     let token = UnverifiedToken::from_bytes(bytes.to_vec()).unwrap();
     let authentic = authentic(&token);
-    let outline = Outline::new(&authentic, &Policy::standard().unwrap()).unwrap();
-    let without = Request { args: Args::none(), http: None, ..request.clone() };
-    outline.permits(&authentic, &without)
+    let policy = Policy::standard().unwrap();
+    let shows = |argument: Option<&str>, args: Args| {
+        let outline = Outline::new(&authentic, &policy, argument).unwrap();
+        outline.permits(&authentic, &Request { args, http: None, ..request.clone() })
+    };
+    let all: Value = serde_json::from_slice(request.args.bytes()).unwrap();
+    let members = all.as_object().into_iter().flatten();
+    let mut texts = members.filter(|(name, value)| value.is_string() && is_plain(name));
+    shows(None, Args::none())
+        && texts.all(|(name, value)| {
+            let only = serde_json::json!({ name: value }).to_string();
+            shows(Some(name), Args::parse(only, JsonProfile::default()).unwrap())
+        })
+}
+
+/// Whether a name is its own path.
+fn is_plain(name: &str) -> bool {
+    !name.contains(['/', '~', '*'])
+}
+
+/// Where one argument is known, what is asked of it counts, and nothing that is asked of others.
+#[test]
+fn a_list_is_held_to_the_argument_that_is_known() {
+    let grants = r#"[{"tool": "files/read", "args": {
+        "uri": {"under": "/a"}, "size": {"max": 5}, "mode": {"one_of": ["r"]}
+    }}]"#;
+    let token = token(grants);
+    let shows = |token: &UnverifiedToken, value: &str| {
+        let authentic = authentic(token);
+        let policy = Policy::standard().unwrap();
+        let outline = Outline::new(&authentic, &policy, Some("uri")).unwrap();
+        let args = serde_json::json!({ "uri": value }).to_string();
+        outline.permits(&authentic, &request("files/read", &args))
+    };
+    assert!(shows(&token, "/a/b"));
+    for refused in ["/b", "/a/../b", "", "/ab"] {
+        assert!(!shows(&token, refused), "{refused}");
+    }
+    for (check, is_shown) in [
+        (r#"check if arg("uri", "/a/b")"#, true),
+        (r#"check if arg("uri", "/a/c")"#, false),
+        (r#"check if arg("mode", "w")"#, true),
+        (r#"check if arg("uri", $u), arg("mode", $u)"#, true),
+        (r#"check if arg($p, "/a/c")"#, true),
+        (r#"check if arg_absent("uri")"#, false),
+        (r#"check if arg_absent("mode")"#, true),
+        (r#"reject if arg("uri", $u), $u.ends_with("b")"#, false),
+        (r#"reject if arg("mode", $u), arg("uri", "/a/b")"#, true),
+        (r#"mine($u) <- arg("uri", $u); check if mine("/a/c")"#, false),
+        (r#"mine($u) <- arg("uri", $u); reject if mine("/a/b")"#, false),
+        (r#"mine($u) <- arg("mode", $u); reject if mine("/a/b")"#, true),
+        (r#"check all arg("uri", $u), $u == "/a/c""#, false),
+    ] {
+        assert_eq!(shows(&checked(&token, &format!("{check};")), "/a/b"), is_shown, "{check}");
+    }
 }

@@ -36,9 +36,14 @@ impl Narrowing {
     }
 
     fn stays(&self, listed: &Listed<'_>) -> bool {
-        let Some(tool) = served(&self.server, listed.kind, listed.name) else { return false };
+        let served = served(&self.server, listed.kind, listed.name);
+        let Some((tool, argument)) = served else { return false };
         let labels = self.tools.facts(&tool).labels;
-        self.listing.could_call(&tool, &labels) && self.tools.is_shown(&self.server, listed)
+        let could_call = match argument {
+            None => self.listing.could_call(&tool, &labels),
+            Some(argument) => self.listing.could_call_with(&tool, &labels, (argument, listed.name)),
+        };
+        could_call && self.tools.is_shown(&self.server, listed)
     }
 }
 

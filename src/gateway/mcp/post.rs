@@ -54,9 +54,7 @@ impl Served {
         let in_process = parts.extensions.get::<InProcess>().is_some();
         let headers = mirrored(&parts.headers);
         let era = era(&admitted, &headers, &message, in_process).await?;
-        if message.method() == Some("tools/call") {
-            told.calls_tool = Some(era);
-        }
+        (told.era, told.calls_tool) = (Some(era), message.method() == Some("tools/call"));
         let asked = match mcp::asked(&self.name, &message, self.profile) {
             Ok(asked) => asked,
             Err(error) => {

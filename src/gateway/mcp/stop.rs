@@ -25,10 +25,26 @@ pub(super) enum Stop {
 pub(super) struct Told {
     /// The identifier, as it was written.
     pub(super) id: Option<Vec<u8>>,
-    /// The era, where the request calls a tool.
-    pub(super) calls_tool: Option<Era>,
+    /// The era, once it is known.
+    pub(super) era: Option<Era>,
+    /// Whether it calls a tool.
+    pub(super) calls_tool: bool,
     /// How its server has refusals told.
     pub(super) denials: Denials,
+}
+
+impl Told {
+    /// Whether a refusal is one of HTTP: another token would help, or the request is not well formed,
+    /// or the gateway is not able. Clients of the older versions take every such status for the end
+    /// of their session; to them only a token that is no good at all is one.
+    fn is_of_http(&self, refusal: &Refusal) -> bool {
+        let status = refusal.status();
+        if let (Some(Era::Legacy), Some(_)) = (self.era, &self.id) {
+            return status == StatusCode::UNAUTHORIZED;
+        }
+        matches!(refusal.code(), Code::NotGranted | Code::CheckFailed)
+            || !matches!(status, StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS)
+    }
 }
 
 impl Stop {
@@ -58,8 +74,9 @@ impl Stop {
             Self::Fault(status, fault) => json(status, mcp::error(id, &fault)),
             Self::Refused { refusal, tool } => {
                 let (status, problem) = (refusal.status(), refusal.problem());
+                let may_be_result = told.calls_tool && is_decision(refusal.code());
                 if let (Denials::Result, Some(era), Some(id), true) =
-                    (told.denials, told.calls_tool, id, is_decision(refusal.code()))
+                    (told.denials, told.era, id, may_be_result)
                 {
                     let body = mcp::tool_error(id, era, &refusal.detail(), problem);
                     return json(StatusCode::OK, body);
@@ -69,16 +86,14 @@ impl Stop {
                     message: refusal.detail(),
                     data: Some(problem),
                 };
-                let shown = match shown_status(&refusal) {
+                let shown = match told.is_of_http(&refusal) {
                     true => status,
                     false => StatusCode::OK,
                 };
                 let mut response = json(shown, mcp::error(id, &fault));
                 let scope = tool.as_ref().map(Tool::to_string);
                 let challenge = Challenge { scope: scope.as_deref(), ..*challenge };
-                if shown == status {
-                    refusal.describe(response.headers_mut(), &challenge);
-                }
+                refusal.describe(response.headers_mut(), &challenge);
                 response
             }
         }
@@ -88,13 +103,6 @@ impl Stop {
 /// Whether the call was judged, and the answer was no.
 fn is_decision(code: Code) -> bool {
     code.http_status() == 403 || code == Code::BudgetExhausted || code == Code::RequestMalformed
-}
-
-/// Whether the refusal is one of HTTP: another token would help, or the request is not well formed,
-/// or the gateway is not able.
-fn shown_status(refusal: &Refusal) -> bool {
-    matches!(refusal.code(), Code::NotGranted | Code::CheckFailed)
-        || !matches!(refusal.status(), StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS)
 }
 
 fn number(refusal: &Refusal) -> i64 {

@@ -178,7 +178,8 @@ async fn a_session_opens_one_with_each_server_that_it_comes_to() {
     assert_eq!(arrived[0].json()["params"]["clientInfo"]["name"], "c");
     assert_eq!(arrived[3].headers["mcp-session-id"], "upstream-1");
     assert!(joined.world.upstream.arrived().is_empty());
-    assert_eq!(call("s__y").await.0, 403);
+    let (status, refused) = call("s__y").await;
+    assert_eq!((status, &refused["error"]["code"]), (200, &value!(7403)));
     let list = r#"{"jsonrpc":"2.0","id":5,"method":"tools/list"}"#;
     let (_, page) = told(joined.legacy(Some(&session), list)).await;
     assert_eq!(page["result"]["nextCursor"], "s:more:1");

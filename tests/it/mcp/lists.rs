@@ -67,6 +67,35 @@ async fn each_list_is_narrowed_by_what_reads_it() {
 }
 
 #[tokio::test]
+async fn prompts_and_resources_are_shown_by_what_is_granted_of_them() {
+    let answer = |arrived: &Arrived| {
+        let member = match arrived.json()["method"].as_str().unwrap() {
+            "prompts/list" => r#""prompts":[{"name":"p"},{"name":"q"}]"#,
+            "resources/list" => {
+                r#""resources":[{"uri":"data://a/1","name":"1"},{"uri":"data://b/1","name":"2"}]"#
+            }
+            _ => r#""resourceTemplates":[{"uriTemplate":"data://{x}/1","name":"n"}]"#,
+        };
+        json(format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{{member}}}}}"#))
+    };
+    let grants = r#"[
+        {"tool": "s/mcp:prompts/get", "args": {"name": {"eq": "q"}, "arguments": {"any": true}}},
+        {"tool": "s/mcp:resources/read", "args": {"uri": {"prefix": "data://a/"}}}
+    ]"#;
+    let world = World::new(answer).await.holding(grants);
+    for (method, path, name) in [
+        ("prompts/list", "/result/prompts", "q"),
+        ("resources/list", "/result/resources", "1"),
+        ("resources/templates/list", "/result/resourceTemplates", "n"),
+    ] {
+        let (_, answer) = told(world.modern(method, None, list(method))).await;
+        let shown = answer.pointer(path).unwrap().as_array().unwrap();
+        let names: Vec<_> = shown.iter().map(|one| one["name"].as_str().unwrap()).collect();
+        assert_eq!(names, [name], "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn lists_that_cannot_be_read_are_not_passed_on() {
     let secret = "hidden-tool";
     let texts = [

@@ -192,6 +192,31 @@ async fn refusals_are_told_so_that_a_client_can_act() {
     assert!(world.upstream.arrived().is_empty());
 }
 
+/// Clients of the older versions end their session at any status that is no success.
+#[tokio::test]
+async fn a_refusal_does_not_end_a_session() {
+    let narrow = r#"[{"tool":"s/x"},{"tool":"s/picky"}]"#;
+    let world = World::new(plain).await.holding(narrow);
+    let session = world.session().await;
+    let call = |tool: &str| {
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"{tool}","arguments":{{"bad":1}}}}}}"#
+        );
+        world.post(text).header("mcp-session-id", &session)
+    };
+    for (tool, number, code) in [("y", 7403, "not-granted"), ("picky", -32602, "request-malformed")]
+    {
+        let (status, body) = told(call(tool)).await;
+        let error = &body["error"];
+        assert_eq!((status, &body["id"], &error["code"]), (200, &7.into(), &number.into()));
+        assert_eq!(error["data"]["code"], code);
+        assert_eq!(world.records().pop().unwrap().tool.unwrap().name(), tool);
+    }
+    let mut bad = call("x").build().unwrap();
+    bad.headers_mut().insert("authorization", "Bearer x".parse().unwrap());
+    assert_eq!(client().execute(bad).await.unwrap().status(), 401);
+}
+
 #[tokio::test]
 async fn a_denial_can_be_a_result_for_the_model() {
     let settings = Settings { denials: Denials::Result, ..Settings::default() };
