@@ -2,13 +2,12 @@
 //
 //   node tee.mjs LOG COMMAND ARGUMENT…
 import { spawn } from "node:child_process";
-import { createWriteStream } from "node:fs";
+import { appendFileSync } from "node:fs";
 
 const [log, command, ...args] = process.argv.slice(2);
 const child = spawn(command, args, { stdio: ["pipe", "inherit", "inherit"] });
-const written = createWriteStream(log, { flags: "a" });
 process.stdin.on("data", (chunk) => {
-    written.write(chunk);
+    appendFileSync(log, chunk);
     child.stdin.write(chunk);
 });
 process.stdin.on("end", () => child.stdin.end());

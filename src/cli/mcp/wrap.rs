@@ -1,5 +1,4 @@
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -10,12 +9,11 @@ use crate::config::gateway::{
     Authority, Doors, GatewaySettings, Limits, Listen, PolicyFiles, Proofs, Records, Secret,
     Server, ServerKind,
 };
-use crate::config::{SystemClock, env, keyfile};
-use crate::gateway::service::Gateway;
+use crate::config::{env, keyfile};
+use crate::gateway::service::{Gateway, sink};
 use crate::gateway::wrap::{Caller, Wrap};
 use crate::keys::HolderKey;
-use crate::model::{Clock, JsonProfile};
-use crate::record::{FileOptions, FileSink, Sink};
+use crate::model::JsonProfile;
 
 /// How often, and how many times, it is looked whether revocations are known.
 const LOOK: Duration = Duration::from_millis(20);
@@ -54,7 +52,7 @@ pub(in crate::cli) struct Args {
     /// A file of the gateway's own policy.
     #[arg(long, value_name = "FILE")]
     policy: Vec<PathBuf>,
-    /// Where decisions are recorded; stderr without it.
+    /// Where decisions are recorded, or a folder for a file of each process; stderr without it.
     #[arg(long, value_name = "FILE")]
     records: Option<PathBuf>,
     /// The server: its program and arguments.
@@ -65,7 +63,7 @@ pub(in crate::cli) struct Args {
 const EXAMPLE: &str = "\
 Example, as an agent's configuration would have it:
   HARDTACK_TOKEN=… hardtack mcp wrap --server files --root root.pub \\
-    --from http://127.0.0.1:8787 --records files.jsonl -- \\
+    --from http://127.0.0.1:8787 --records records/ -- \\
     npx -y @modelcontextprotocol/server-filesystem /data
 
 Messages go over stdin and stdout; its log goes to stderr. The token never reaches the server.";
@@ -85,13 +83,7 @@ impl Args {
         };
         let caller = self.caller(profile)?;
         caller.check().await?;
-        let sink: Arc<dyn Sink> = match &settings.records.file {
-            Some(path) => {
-                let opened = FileSink::open(path, FileOptions::default(), SystemClock.now());
-                Arc::new(opened.with_context(|| format!("records in `{}`", path.display()))?)
-            }
-            None => output::records_beside(),
-        };
+        let sink = sink(&settings.records, output::records_beside())?;
         let name = server.name.clone();
         let gateway = Gateway::of(settings, sink, Path::new(""), true)?;
         let wrap = Wrap { server: name, router: gateway.router(), caller };

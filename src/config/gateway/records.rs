@@ -7,7 +7,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Records {
-    /// The file; without one, standard output.
+    /// The file, or a folder in which each process makes one of its own; without either, standard
+    /// output.
     pub file: Option<PathBuf>,
     /// When the file is forced to the disk.
     pub sync: RecordSync,

@@ -18,6 +18,7 @@ use axum::Router;
 
 pub use self::explain::{Explained, explain};
 use self::parts::Revocations;
+pub use self::parts::sink;
 pub(in crate::gateway) use self::routes::Shared;
 use crate::config::gateway::{GatewaySettings, SettingsError};
 use crate::gateway::catalogue::Catalogue;

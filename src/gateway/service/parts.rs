@@ -65,11 +65,10 @@ pub(super) fn catalogue(settings: &GatewaySettings) -> Result<Catalogue, OpenErr
     Catalogue::new(&settings.servers, approved).map_err(OpenError::Settings)
 }
 
-/// The file of records, or what is there otherwise.
-pub(super) fn sink(
-    records: &Records,
-    otherwise: Arc<dyn Sink>,
-) -> Result<Arc<dyn Sink>, OpenError> {
+/// The file of records, or what is there otherwise. In a folder each process has a file of its own.
+///
+/// *Errors*: [`OpenError::Settings`] where the file cannot be opened, or another process has it.
+pub fn sink(records: &Records, otherwise: Arc<dyn Sink>) -> Result<Arc<dyn Sink>, OpenError> {
     let Some(path) = &records.file else {
         return Ok(otherwise);
     };
@@ -79,7 +78,12 @@ pub(super) fn sink(
         RecordSync::Never => Fsync::Never,
     };
     let options = FileOptions { fsync, ..FileOptions::default() };
-    let opened = FileSink::open(path, options, SystemClock.now());
+    let now = SystemClock.now();
+    let path = match path.is_dir() {
+        true => &path.join(format!("{}-{}.jsonl", now.millis(), std::process::id())),
+        false => path,
+    };
+    let opened = FileSink::open(path, options, now);
     let failed = |why| OpenError::Settings(format!("records in `{}`: {why}", path.display()));
     Ok(Arc::new(opened.map_err(failed)?))
 }

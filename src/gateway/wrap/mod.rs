@@ -8,13 +8,13 @@ mod caller;
 mod lines;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{HeaderName, HeaderValue, Method, Request};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -130,22 +130,25 @@ impl Shared {
             return;
         }
         let id = message.id().cloned();
+        let mut under_way = self.under_way();
         let task = tasks.spawn(Arc::clone(self).exchange(message));
         if let Some(id) = id {
-            let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
             under_way.retain(|_, task| !task.is_finished());
             under_way.insert(id, task);
         }
     }
 
-    /// In the modern era nothing but the end of the exchange tells a server to stop.
+    /// Forgets a request: no answer to it is missed. In the modern era nothing but the end of the
+    /// exchange tells a server to stop.
     fn cancel(&self, id: &Id) {
-        if self.session().is_none() {
-            let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(task) = under_way.remove(id) {
-                task.abort();
-            }
+        let task = self.under_way().remove(id);
+        if let (Some(task), None) = (task, self.session()) {
+            task.abort();
         }
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashMap<Id, AbortHandle>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn session(&self) -> Option<HeaderValue> {
@@ -160,13 +163,20 @@ impl Shared {
             return self.fail(id.as_deref(), code::refusal(401), why).await;
         };
         *request.body_mut() = Body::from(message.bytes().to_vec());
-        self.pass_on(request, id.as_deref()).await;
+        let Err(status) = self.pass_on(request, id.as_deref()).await else { return };
+        let opens = message.method() == Some("initialize");
+        let waits = message.id().is_some_and(|id| opens || self.under_way().contains_key(id));
+        if id.is_some() && waits {
+            let why = format!("the server gave no answer (status {})", status.as_u16());
+            self.fail(id.as_deref(), code::INTERNAL, &why).await;
+        }
     }
 
     /// Passes on what the server says of itself.
     async fn listen(self: Arc<Self>) {
         let Ok(request) = self.request(Method::GET, None).await else { return };
-        self.pass_on(request, None).await;
+        // A stream is no answer to anything.
+        let _ = self.pass_on(request, None).await;
     }
 
     async fn end(&self) {
@@ -216,8 +226,10 @@ impl Shared {
         Ok(request)
     }
 
-    /// Sends a request and writes what comes back; where that is nothing and `id` waits, an error.
-    async fn pass_on(&self, request: Request<Body>, id: Option<&[u8]>) {
+    /// Sends a request and writes what comes back.
+    ///
+    /// *Errors*: the status, where that is no answer.
+    async fn pass_on(&self, request: Request<Body>, id: Option<&[u8]>) -> Result<(), StatusCode> {
         let response = match self.wrap.router.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -232,10 +244,7 @@ impl Shared {
             true => self.events(response.into_body()).await,
             false => self.whole(response.into_body(), id).await,
         };
-        if !answered && id.is_some() {
-            let why = format!("the server gave no answer (status {})", status.as_u16());
-            self.fail(id, code::INTERNAL, &why).await;
-        }
+        if answered { Ok(()) } else { Err(status) }
     }
 
     async fn events(&self, mut body: Body) -> bool {

@@ -36,7 +36,7 @@ async def paged(ask, key):
     names, cursor = [], None
     while True:
         page = await ask(params=types.PaginatedRequestParams(cursor=cursor))
-        names += [item.name for item in getattr(page, key)]
+        names += [str(getattr(item, "uri", item.name)) for item in getattr(page, key)]
         cursor = page.nextCursor
         if cursor is None:
             return {"names": names}

@@ -41,7 +41,7 @@ async def paged(ask, key):
     names, cursor = [], None
     while True:
         page = await ask(cursor=cursor, cache_mode="bypass")
-        names += [item.name for item in getattr(page, key)]
+        names += [str(getattr(item, "uri", item.name)) for item in getattr(page, key)]
         cursor = page.next_cursor
         if cursor is None:
             return {"names": names}

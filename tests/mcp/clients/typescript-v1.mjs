@@ -26,7 +26,7 @@ const all = async (ask, key) => {
     let cursor;
     do {
         const page = await ask(cursor === undefined ? {} : { cursor });
-        names.push(...page[key].map((item) => item.name ?? item.uri));
+        names.push(...page[key].map((item) => item.uri ?? item.name));
         cursor = page.nextCursor;
     } while (cursor !== undefined);
     return names;
@@ -55,7 +55,8 @@ const steps = {
 
 try {
     await client.connect(transport);
-    say({ what: "connect", ok: true, version: transport.protocolVersion, server: client.getServerVersion()?.name });
+    // Which version was agreed on it tells of HTTP alone.
+    say({ what: "connect", ok: true, server: client.getServerVersion()?.name });
     await walk(plan, steps);
 } catch (error) {
     say({ what: "connect", ...failure(error) });

@@ -26,7 +26,7 @@ const all = async (ask, key) => {
     let cursor;
     do {
         const page = await ask({ cursor }, { cacheMode: "bypass" });
-        names.push(...page[key].map((item) => item.name ?? item.uri));
+        names.push(...page[key].map((item) => item.uri ?? item.name));
         cursor = page.nextCursor;
     } while (cursor !== undefined);
     return names;

@@ -40,7 +40,7 @@ class Gateway:
         """The command of a server with the gateway inside."""
         return (
             self.lab.hardtack, "mcp", "wrap", "--server", server.name, "--gateway", AUDIENCE, "--root", self.root,
-            "--from", self.source, "--records", str(self.work / "wrapped.jsonl"), "--", *server.command,
+            "--from", self.source, "--records", str(self.work / "wrapped"), "--", *server.command,
         )
 
     def records(self):
@@ -94,6 +94,7 @@ def gateway(lab, of=None, urls=None):
                 urls[server.name] = stack.enter_context(servers.serving(server, lab.work))
         work = lab.work / f"gateway-{len(list(lab.work.glob('gateway-*')))}"
         work.mkdir()
+        (work / "wrapped").mkdir()
         data = work / "authority"
         run([lab.hardtack, "init", data])
         authority = Running([lab.hardtack, "serve", data, "--listen", "127.0.0.1:0"], work / "authority.log")

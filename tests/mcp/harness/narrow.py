@@ -24,8 +24,9 @@ PLANS = {"everything": EVERYTHING, "demo": DEMO, "filesystem": FILES}
 # Methods that every genuine token may use.
 FREE = ("list", "ping", "level")
 LISTS = {
-    "list tools": lambda grants: {grant["tool"] for grant in grants if not grant["tool"].startswith("mcp:")},
-    "list prompts": lambda grants: {"simple-prompt"} if grants is EVERYTHING else set(),
+    "list tools": lambda name, grants: any(grant["tool"] == name for grant in grants),
+    "list prompts": lambda name, grants: _may(name, grants, "mcp:prompts/get", "name"),
+    "list resources": lambda uri, grants: _may(uri, grants, "mcp:resources/read", "uri"),
 }
 
 
@@ -43,6 +44,10 @@ def granted(step, server):
         if kind in step:
             return tool in known and _holds(known[tool][name], step[kind])
     return any(kind in step for kind in FREE)
+
+
+def _may(value, grants, tool, argument):
+    return any(grant["tool"] == tool and _holds(grant["args"][argument], value) for grant in grants)
 
 
 def _holds(constraint, value):
@@ -64,8 +69,11 @@ def faults(server, plan, direct, got):
     found = []
     for step, wanted, line in zip([{"list": "nothing"}, *plan], direct, got):
         what = line["what"]
-        if what in LISTS:
-            shown = [name for name in wanted["names"] if name in LISTS[what](PLANS[server.plan])]
+        if what.startswith("list ") and not wanted["ok"]:
+            if line != wanted:
+                found.append(f"{wanted} became {line}")
+        elif what in LISTS:
+            shown = [name for name in wanted["names"] if LISTS[what](name, PLANS[server.plan])]
             if line.get("names") != shown:
                 found.append(f"{what} has {line.get('names', line)} instead of {shown}")
         elif what.startswith("list "):

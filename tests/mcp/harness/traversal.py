@@ -40,12 +40,12 @@ def corpus(inside, outside):
         # Encodings that some layer undoes.
         f"{data}/%2e%2e/{secret}", f"{data}/%2E%2E%2F{secret}", f"{data}/..%2f{secret}", f"{data}/..%5c{secret}",
         f"{data}/%252e%252e/{secret}", f"{data}/..%c0%af{secret}", f"{data}/..%u2215{secret}", f"{data}/%00/../{secret}",
-        f"{data}/&#46;&#46;/{secret}", f"{data}/\\u002e\\u002e/{secret}", f"file://{data}/../{secret}", f"file://{outside}/secret.txt",
+        f"{data}/\\u002e\\u002e/{secret}", f"file://{data}/../{secret}", f"file://{outside}/secret.txt",
         # Links that lie in the folder.
         f"{data}/link/secret.txt", f"{data}/link.txt", f"{data}/link", f"{data}/sub/up/{secret}", f"{data}/sub/up/data/link.txt",
         # Look-alikes of dot and slash, and forms that normalize to them.
         f"{data}/\uff0e\uff0e/{secret}", f"{data}/\u2024\u2024/{secret}", f"{data}/..\u2215{secret}", f"{data}/..\u2044{secret}",
-        f"{data}/..\uff0f{secret}", f"{data}/.\u200b./{secret}", f"{data}/.\u00ad./{secret}", f"{data}/\u2025/{secret}", f"{data}/.\u0307./{secret}",
+        f"{data}/..\uff0f{secret}", f"{data}/.\u200b./{secret}", f"{data}/.\u00ad./{secret}", f"{data}/\u2025/{secret}",
         # Control characters, backslashes, other roots.
         f"{data}/../{secret}\u0000.txt", f"{data}/ok.txt\u0000/../../{secret}", f"{data}/\n../{secret}", f"{data}/..\t/{secret}",
         f"{data}\\..\\private\\secret.txt", f"{data}/..\\{secret}", f"{data}/.. /{secret}", f"{data}/... /../{secret}",
@@ -57,6 +57,11 @@ def corpus(inside, outside):
         "/etc/hostname", "/etc/passwd", "etc/passwd", f"{data}/sub/" + "../" * 40 + "etc/hostname", "/" + "a/" * 2000 + "b",
     ]
     return list(dict.fromkeys(escapes))
+
+
+def plain_names(inside):
+    """Names that lie in the folder, whoever reads them: granted, and harmless."""
+    return [f"{inside}/&#46;&#46;/private/secret.txt", f"{inside}/.\u0307./private/secret.txt"]
 
 
 class Session:
@@ -129,8 +134,9 @@ def attempt(session, inside, paths):
 
 def grants(server, inside):
     under = {"under": str(inside)}
-    one = [{"tool": f"{server}/{tool}", "args": {"path": under, "content": {"any": True, "optional": True}}} for tool in TOOLS_OF_ONE_PATH]
+    one = [{"tool": f"{server}/{tool}", "args": {"path": under}} for tool in TOOLS_OF_ONE_PATH if tool != "write_file"]
     return one + [
+        {"tool": f"{server}/write_file", "args": {"path": under, "content": {"any": True}}},
         {"tool": f"{server}/read_multiple_files", "args": {"paths/*": under}},
         {"tool": f"{server}/move_file", "args": {"source": under, "destination": under}},
         {"tool": f"{server}/edit_file", "args": {"path": under}, "other_args": "allow"},
