@@ -123,12 +123,8 @@ impl Admitted {
         self.authentic().task()
     }
 
-    /// Whom a session that this caller opens belongs to.
-    ///
-    /// *Shape*: a digest of the task and, of a bound token, its holder; of a token without a task,
-    /// of its first block. So a child of the token shares its parent's sessions where both are
-    /// bearer tokens: they are one task.
-    pub fn owner(&self) -> [u8; 32] {
+    /// Whose the sessions are that this caller opens, and whose calls count together.
+    pub fn owner(&self) -> Owner {
         let authentic = self.authentic();
         let mut digest = Sha256::new();
         match (authentic.task(), authentic.revocation_ids().first()) {
@@ -138,9 +134,10 @@ impl Admitted {
         }
         // A task's name has no zero byte, so that nothing else comes to the same.
         digest.update([0]);
-        digest.update(authentic.holder().map(|key| key.to_bytes()).unwrap_or_default());
         digest.update(authentic.root().to_string());
-        digest.finalize().into()
+        let task = digest.clone().finalize().into();
+        digest.update(authentic.holder().map(|key| key.to_bytes()).unwrap_or_default());
+        Owner { task, caller: digest.finalize().into() }
     }
 
     /// Whether the token still holds, for answers that last.
@@ -189,13 +186,26 @@ impl Admitted {
     ///
     /// *Errors*: a refusal, which has been recorded.
     pub async fn judge(
+        self,
+        call: ToolCall,
+        circumstances: Circumstances,
+    ) -> Result<Allowed, Refusal> {
+        self.judge_and(call, circumstances, |_, _| Ok(())).await
+    }
+
+    /// Decides one call, then asks whether anything else stands against it, and records the decision.
+    ///
+    /// *Errors*: a refusal, which has been recorded.
+    pub async fn judge_and(
         mut self,
         call: ToolCall,
         circumstances: Circumstances,
+        also: impl FnOnce(&Tool, &Args) -> Result<(), Refusal>,
     ) -> Result<Allowed, Refusal> {
         let started = self.shared.clock.micros();
         let mut request = self.request(call.tool, call.args, &circumstances);
         let decided = self.decide(&mut request).await;
+        let decided = decided.and_then(|grant| also(&request.tool, &request.args).map(|()| grant));
         let micros = self.micros + self.shared.clock.micros().saturating_sub(started);
         let seen = self.seen(Some(&request));
         let grant = match decided {
@@ -284,6 +294,18 @@ impl Admitted {
         let (shared, tokens) = (&*self.shared, &*self.tokens);
         Seen { shared, tokens, known: Some(&self.known), request, place: &self.place }
     }
+}
+
+/// Who calls, as far as it matters to sessions and limits.
+///
+/// *Shape*: digests. A holder can make any number of keys and hand its token on to each, so that limits
+/// are those of the task. A child of a bearer token shares its parent's sessions: they are one caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// The root and the task; of a token without a task, its first block.
+    pub task: [u8; 32],
+    /// The task and, of a bound token, its holder.
+    pub caller: [u8; 32],
 }
 
 /// Which tools a caller could call at all.

@@ -79,7 +79,7 @@ mod tests;
 
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisAddressError, RedisOptions, RedisReplays};
-pub use admission::{Admitted, Circumstances, Listing, Tenure};
+pub use admission::{Admitted, Circumstances, Listing, Owner, Tenure};
 pub use allowed::Allowed;
 pub use builder::{GuardBuilder, GuardError};
 pub use cache::{Known, TokenCache, Trust};

@@ -27,9 +27,11 @@ pub(super) fn alike(value: &Json) -> Option<&str> {
 
 /// A name of the object that is not one of these, but would be if case were ignored.
 pub(super) fn disguised<'a>(place: Place<'a>, known: &[&str]) -> Option<&'a str> {
-    let mut names = place.members().map(|member| member.name);
-    names.find(|name| {
-        let seen = folded(name);
-        known.iter().any(|known| known != name && folded(known) == seen)
-    })
+    place.members().map(|member| member.name).find(|name| is_disguised(name, known))
+}
+
+/// Whether a name is not one of these, but would be if case were ignored.
+pub(super) fn is_disguised(name: &str, known: &[&str]) -> bool {
+    let seen = folded(name);
+    known.iter().any(|known| *known != name && folded(known) == seen)
 }

@@ -1,5 +1,6 @@
 use std::ops::Range;
 
+use super::fold::{disguised, is_disguised};
 use super::reply::{Reply, ReplyError, items, members};
 use super::splice::Splice;
 use super::version::Era;
@@ -25,6 +26,21 @@ pub enum ListKind {
     /// `resources/templates/list`
     Templates,
 }
+
+/// Members of a result and of its elements that name them, or that their readers act on.
+const RESULT: &[&str] = &["tools", "prompts", "resources", "resourceTemplates", "nextCursor"];
+const ELEMENT: &[&str] = &[
+    "name",
+    "title",
+    "description",
+    "annotations",
+    "inputSchema",
+    "outputSchema",
+    "arguments",
+    "uri",
+    "uriTemplate",
+    "_meta",
+];
 
 /// How the list of one server is one page of the list of several.
 #[derive(Clone, Copy, Debug)]
@@ -146,7 +162,8 @@ impl Join<'_> {
 
 /// Takes out of a server's answer what its caller may not see; the rest stays byte for byte.
 ///
-/// *Shape*: a whole JSON-RPC response. An element that cannot be read strictly is taken out. In the
+/// *Shape*: a whole JSON-RPC response. An element that cannot be read strictly, or that some readers
+/// would read otherwise since they ignore case, is taken out. In the
 /// modern era the answer says that it holds for this caller alone and is not to be kept. An error
 /// stays as it is. Where `kind` is `None`, every list that the answer holds is looked at. With a `join`
 /// the names of what stays begin with the server's.
@@ -170,6 +187,9 @@ pub fn narrow(
         (Err(_), None) => return Ok(answer.to_vec()),
         (Err(error), Some(_)) => return Err(error.into()),
     };
+    if kind.is_some() && found.iter().any(|(name, _)| is_disguised(name, RESULT)) {
+        return Err(NarrowError::Form);
+    }
     let mut splice = Splice::new();
     let mut lists = 0;
     for one in ListKind::ALL {
@@ -224,6 +244,9 @@ fn element(
 ) -> Option<usize> {
     let document = Document::parse(bytes, JsonProfile::Integers64, DEFINITION).ok()?;
     let root = document.root();
+    if disguised(root, ELEMENT).is_some() {
+        return None;
+    }
     let place = root.member(kind.name())?;
     let listed = Listed { kind, name: place.text()?, definition: root.value(), bytes };
     stays(&listed).then(|| place.span().start)
@@ -244,8 +267,8 @@ mod tests {
     fn what_stays_stays_byte_for_byte() {
         let answer = concat!(
             r#"{"jsonrpc":"2.0","id":1,"result":{ "tools" : [{"name":"b"} , {"name" : "a\u0031","#,
-            r#""n":1.50}, {"name":"b2"},{"name":"a2"}, 7,{"name":"a","name":"a"},{"title":"a"}],"#,
-            r#""nextCursor":"c","x":1e999}}"#
+            r#""n":1.50}, {"name":"b2"},{"name":"a2"}, 7,{"name":"a","name":"a"},{"title":"a"},"#,
+            r#"{"name":"a","Description":"b"},{"name":"a","Name":"b"}],"nextCursor":"c","x":1e999}}"#
         );
         let want = concat!(
             r#"{"jsonrpc":"2.0","id":1,"result":{ "tools" : [{"name" : "a\u0031","#,
@@ -305,6 +328,7 @@ mod tests {
             r#"{"id":1,"result":{"prompts":[]}}"#,
             r#"{"id":1,"result":{"tools":{}}}"#,
             r#"{"id":1,"result":{"tools":[],"tools":[]}}"#,
+            r#"{"id":1,"result":{"tools":[],"Tools":[{"name":"b"}]}}"#,
             r#"{"id":1,"result":[]}"#,
             r#"{"id":1,"result":{"tools":[]},"error":{}}"#,
             r#"{"id":1,"method":"x"}"#,

@@ -15,7 +15,7 @@ const BOUNDS: JsonBounds = JsonBounds {
     leaves_max: MESSAGE_LEAVES_MAX,
 };
 
-const ENVELOPE: &[&str] = &["jsonrpc", "id", "method", "params", "result", "error"];
+pub(super) const ENVELOPE: &[&str] = &["jsonrpc", "id", "method", "params", "result", "error"];
 
 /// Names in `params` that decide what is done: none of them may come in disguise.
 const PARAMS: &[&str] = &[

@@ -32,7 +32,7 @@ pub use list::{Join, ListKind, Listed, NarrowError, narrow};
 pub use message::{Id, Kind, Message, MessageError};
 pub use mirror::{Mirror, MirrorError, mirrors};
 pub use reply::{Reply, ReplyError};
-pub use scan::{Scan, Scanned};
+pub use scan::{Scan, ScanOne, Scanned};
 pub use splice::Splice;
 pub use sse::{EventTooLong, Events, SseEvent, event};
 pub use version::{Era, Version};

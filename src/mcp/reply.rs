@@ -5,10 +5,14 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::fold::is_disguised;
+use super::message::ENVELOPE;
+
 /// A message of a server, read one level deep: what stands where in its text.
 ///
-/// *Shape*: a JSON object; what is inside its members has been skipped, not judged. A name that is
-/// given twice, on the levels that are read, makes it unreadable.
+/// *Shape*: a JSON object; what is inside its members has been skipped, not judged. It is unreadable
+/// where a name is given twice on the levels that are read, where a name of JSON-RPC is written in other
+/// letters, and where it is a request and a response at once.
 #[derive(Clone, Debug)]
 pub struct Reply<'a> {
     text: &'a [u8],
@@ -23,9 +27,15 @@ pub struct ReplyError;
 impl<'a> Reply<'a> {
     /// Reads the outermost level.
     ///
-    /// *Errors*: [`ReplyError`] where the text is no JSON object, or names a member twice.
+    /// *Errors*: [`ReplyError`] where the text is no JSON object, or could be read in two ways.
     pub fn read(text: &'a [u8]) -> Result<Self, ReplyError> {
         let members = members(text, 0..text.len())?;
+        let has = |name: &str| members.iter().any(|(other, _)| other == name);
+        let kinds = [has("method"), has("result"), has("error")];
+        let disguised = |(name, _): &(String, _)| is_disguised(name, ENVELOPE);
+        if members.iter().any(disguised) || kinds.iter().filter(|has| **has).count() > 1 {
+            return Err(ReplyError);
+        }
         Ok(Self { text, members })
     }
 
@@ -163,6 +173,9 @@ mod tests {
             "{} {}",
             r#"{"id":1,"id":2}"#,
             r#"{"id":1,"\u0069d":2}"#,
+            r#"{"id":1,"Result":{}}"#,
+            r#"{"id":1,"result":{},"method":"x"}"#,
+            r#"{"id":1,"result":{},"error":{}}"#,
             "{\"a\":\"\x0c\"}",
         ] {
             assert!(Reply::read(text.as_bytes()).is_err(), "{text}");

@@ -1,13 +1,15 @@
-use super::message::Id;
+use super::fold::is_disguised;
+use super::message::{ENVELOPE, Id};
 
 /// Longest name or identifier that is looked at, in bytes as written.
 const KEPT_BYTES_MAX: usize = 256;
+/// The members that say what a message is.
+const KNOWN: [&str; 4] = ["id", "method", "result", "error"];
 
-/// Reads along with an event stream that is passed on as it is: of each message whether it asks for
-/// an answer, and under which identifier.
+/// Reads along with an event stream that is passed on as it is: of each message what it is, and under
+/// which identifier.
 ///
-/// *Shape*: holds a few hundred bytes, whatever goes by. It judges nothing; of a text that is no
-/// message it says nothing in particular.
+/// *Shape*: holds a few hundred bytes, whatever goes by. It looks at the outermost level alone.
 ///
 /// *Source*: HTML Living Standard, section 9.2.6; RFC 8259.
 #[derive(Debug, Default)]
@@ -21,14 +23,23 @@ pub struct Scan {
     message: Envelope,
 }
 
-/// What a message on the stream is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scanned {
-    /// Its identifier, where it has one that can be read.
-    pub id: Option<Id>,
-    /// Its method, where it has one that can be read: with an identifier it is a request, without one a
-    /// notification.
-    pub method: Option<String>,
+/// Reads along with one message that is passed on as it is.
+///
+/// *Shape*: as [`Scan`].
+#[derive(Debug, Default)]
+pub struct ScanOne(Envelope);
+
+/// What a message is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scanned {
+    /// Nothing but white space.
+    Blank,
+    /// A request, or a notification where it has no identifier.
+    Asks(Option<Id>, String),
+    /// A response, to the request of this identifier, where that can be read.
+    Answers(Option<Id>),
+    /// No message, or one that could be read in two ways.
+    Unclear,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -53,8 +64,13 @@ struct Envelope {
     in_value: bool,
     name: Vec<u8>,
     value: Vec<u8>,
+    /// The members that were seen, by their places in [`KNOWN`].
+    seen: [bool; KNOWN.len()],
     id: Vec<u8>,
     method: Option<String>,
+    has_begun: bool,
+    is_over: bool,
+    is_unclear: bool,
 }
 
 impl Scan {
@@ -127,8 +143,23 @@ impl Scan {
     }
 }
 
+impl ScanOne {
+    /// Reads on.
+    pub fn read(&mut self, chunk: &[u8]) {
+        chunk.iter().for_each(|byte| self.0.read(*byte));
+    }
+
+    /// What it was.
+    pub fn end(self) -> Scanned {
+        self.0.end()
+    }
+}
+
 impl Envelope {
     fn read(&mut self, byte: u8) {
+        if self.depth == 0 && !self.in_string {
+            self.begin(byte);
+        }
         if self.in_string {
             self.keep(byte);
             match byte {
@@ -151,6 +182,7 @@ impl Envelope {
             b'}' | b']' => {
                 if self.depth == 1 {
                     self.end_member();
+                    self.is_over = true;
                 }
                 self.depth = self.depth.saturating_sub(1);
                 self.keep(byte);
@@ -158,6 +190,15 @@ impl Envelope {
             b',' if self.depth == 1 => self.end_member(),
             b':' if self.depth == 1 => self.in_value = true,
             byte => self.keep(byte),
+        }
+    }
+
+    /// Outside of the message there is white space, and one object.
+    fn begin(&mut self, byte: u8) {
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\r' => {}
+            b'{' if !self.has_begun => self.has_begun = true,
+            _ => self.is_unclear = true,
         }
     }
 
@@ -173,15 +214,37 @@ impl Envelope {
         self.in_value = false;
         let value = std::mem::take(&mut self.value);
         let name = std::mem::take(&mut self.name);
-        match serde_json::from_slice::<String>(&name).as_deref() {
-            Ok("id") => self.id = value.trim_ascii().to_vec(),
-            Ok("method") => self.method = serde_json::from_slice(&value).ok(),
+        let Ok(name) = serde_json::from_slice::<String>(&name) else {
+            // An object without members has none here.
+            self.is_unclear |= !name.trim_ascii().is_empty() || !value.is_empty();
+            return;
+        };
+        self.is_unclear |= is_disguised(&name, ENVELOPE);
+        let Some(place) = KNOWN.iter().position(|known| *known == name) else { return };
+        if let Some(seen) = self.seen.get_mut(place) {
+            self.is_unclear |= std::mem::replace(seen, true);
+        }
+        match name.as_str() {
+            "id" => self.id = value.trim_ascii().to_vec(),
+            "method" => self.method = serde_json::from_slice(&value).ok(),
             _ => {}
         }
     }
 
     fn end(self) -> Scanned {
-        Scanned { id: Id::from_text(&self.id), method: self.method }
+        let [_, asks, result, error] = self.seen;
+        let is_one = self.is_over && !self.is_unclear && self.depth == 0;
+        match (self.has_begun || self.is_unclear, is_one, asks, result, error) {
+            (false, ..) => Scanned::Blank,
+            (_, true, true, false, false) => match self.method {
+                Some(method) => Scanned::Asks(Id::from_text(&self.id), method),
+                None => Scanned::Unclear,
+            },
+            (_, true, false, true, false) | (_, true, false, false, true) => {
+                Scanned::Answers(Id::from_text(&self.id))
+            }
+            _ => Scanned::Unclear,
+        }
     }
 }
 
@@ -201,11 +264,11 @@ mod tests {
     fn the_outermost_level_is_seen_however_the_stream_is_cut() {
         let (number, text) = (Id::Number(7), Id::Text("a b".to_owned()));
         let want = [
-            Scanned { id: Some(number), method: Some("roots/list".to_owned()) },
-            Scanned::default(),
-            Scanned { id: Some(text), method: None },
-            Scanned { id: None, method: Some("notifications/x".to_owned()) },
-            Scanned::default(),
+            Scanned::Asks(Some(number), "roots/list".to_owned()),
+            Scanned::Blank,
+            Scanned::Answers(Some(text)),
+            Scanned::Asks(None, "notifications/x".to_owned()),
+            Scanned::Unclear,
         ];
         for size in 1..STREAM.len() {
             let mut scan = Scan::default();
@@ -213,6 +276,43 @@ mod tests {
             let found: Vec<_> = chunks.flat_map(|chunk| scan.read(chunk)).collect();
             assert_eq!(found, want, "{size}");
         }
+    }
+
+    fn one(text: &str) -> Scanned {
+        let mut scan = ScanOne::default();
+        scan.read(text.as_bytes());
+        scan.end()
+    }
+
+    #[test]
+    fn what_could_be_read_in_two_ways_is_unclear() {
+        let long = format!(r#"{{{}"id":1,"result":{{}}}}"#, " ".repeat(2 * KEPT_BYTES_MAX));
+        for text in [
+            "[]",
+            "7",
+            "{}",
+            r#"[{"id":1,"result":{}}]"#,
+            r#"{"id":1,"result":{}} {}"#,
+            r#"{"id":1,"result":{}"#,
+            r#"{"id":1,"result":{},"result":{}}"#,
+            r#"{"id":1,"result":{},"id":2}"#,
+            r#"{"id":1,"result":{},"\u0069d":2}"#,
+            r#"{"id":1,"result":{},"Id":2}"#,
+            r#"{"id":1,"error":{},"Result":{}}"#,
+            r#"{"id":1,"result":{},"method":"x"}"#,
+            r#"{"id":1,"result":{},"error":{}}"#,
+            r#"{"id":1,"method":7}"#,
+            "\u{feff}{\"id\":1,\"result\":{}}",
+            &long,
+        ] {
+            assert_eq!(one(text), Scanned::Unclear, "{text}");
+        }
+        assert_eq!(
+            one(" \r\n\t{\"result\":[{}],\"id\": 1 }\n "),
+            Scanned::Answers(Some(Id::Number(1)))
+        );
+        assert_eq!(one(r#"{"id":null,"error":{}}"#), Scanned::Answers(None));
+        assert_eq!(one(" "), Scanned::Blank);
     }
 
     #[test]
@@ -223,6 +323,6 @@ mod tests {
             scan.read(&[b'x'; 1000]);
         }
         assert!(scan.message.value.capacity() < 4 * KEPT_BYTES_MAX);
-        assert_eq!(scan.read(b"\"}\n\n"), [Scanned::default()]);
+        assert_eq!(scan.read(b"\",\"result\":1}\n\n"), [Scanned::Answers(None)]);
     }
 }

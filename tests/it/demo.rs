@@ -51,7 +51,7 @@ fn the_mcp_server_gets_what_is_allowed_and_nothing_else() {
         [
             "not-granted",
             "not-granted",
-            "request-malformed",
+            "not-granted",
             "not-granted",
             "not-granted",
             "check-failed",

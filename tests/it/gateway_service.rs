@@ -9,8 +9,10 @@ use hardtack::config::SystemClock;
 use hardtack::config::gateway::{GatewaySettings, Listen};
 use hardtack::gateway::ops::serve;
 use hardtack::gateway::service::Gateway;
+use hardtack::keys::HolderKey;
 use hardtack::mint::{self, Task};
-use hardtack::model::{Clock, Key16, Timestamp};
+use hardtack::model::{Args, Clock, JsonProfile, Key16, Timestamp};
+use hardtack::present::{Presentation, ProofCall, present};
 use hardtack::record::MemorySink;
 use hardtack::verify::RevocationView;
 use hardtack::vocabulary::grant::grants_from_json;
@@ -20,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use crate::raw_http::{RawServer, Step, ok, send};
+use crate::support::rng;
 use crate::support_guard::{client, get, root, serve as serve_router};
 
 struct Fresh;
@@ -270,4 +273,55 @@ async fn nothing_is_ready_before_revocations_are_known() {
     assert_eq!(sent.send().await.unwrap().status(), 503);
     gateway.guard().publish(Fresh);
     assert_eq!(get(&format!("{operations}/readyz")).await.0, 200);
+}
+
+#[tokio::test]
+async fn what_upstreams_fail_at_is_counted() {
+    let nowhere = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let world = World::new(&server("a", &format!("http://{nowhere}")), Listen::default()).await;
+    assert_eq!(world.call("/a/1", &bearer(ALL, 1)).await, 502);
+    let operations = serve_router(world.gateway.operations()).await;
+    let (_, metrics) = get(&format!("{operations}/metrics")).await;
+    let line =
+        r#"hardtack_gateway_upstream_failures_total{server="a",cause="upstream-unreachable"} 1"#;
+    assert!(metrics.contains(line), "{metrics}");
+}
+
+/// Two gateways of one address take each proof once between them, while they know what was used.
+#[tokio::test]
+async fn gateways_of_one_address_share_what_they_know_of_proofs() {
+    let Some(redis) = crate::redis_server::Server::start(&[]) else { return };
+    let upstream = RawServer::answering(ok("yes")).await;
+    let settings = |url: &str| {
+        format!(
+            "public_uri = \"http://tools.example\"\n{}[proofs]\nredis = {{ command = [\"echo\", \"{url}\"] }}\n",
+            server("a", &upstream.base)
+        )
+    };
+    let good = settings(&redis.address());
+    let one = World::new(&good, Listen::default()).await;
+    let other = World::new(&good, Listen::default()).await;
+    let without = World::new(&settings("redis://127.0.0.1:1"), Listen::default()).await;
+    let holder = HolderKey::generate(&mut rng(7));
+    let mut task =
+        Task::new(grants_from_json(ALL.as_bytes()).unwrap(), Some(["tools".to_owned()].into()));
+    task.holder = Some(holder.public());
+    let token = mint::mint(&task, &root(), SystemClock.now(), &mut rng(3)).unwrap().token;
+    let (uri, tool) = ("http://tools.example/a/1".parse().unwrap(), "a/get".parse().unwrap());
+    let args = Args::parse(r#"{"id":"1"}"#, JsonProfile::default()).unwrap();
+    let call = ProofCall { method: "GET", uri: &uri, tool: &tool, args: &args, nonce: None };
+    let proof = |seed| present(&token, &holder, &call, SystemClock.now(), &mut rng(seed)).unwrap();
+    let shown = [proof(1), proof(2)];
+    let send = async |world: &World, shown: &Presentation| {
+        let request = client().get(format!("http://{}/a/1", world.address));
+        let request = request.header("authorization", shown.authorization());
+        let answer = request.header("dpop", shown.dpop()).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(send(&one, &shown[0]).await.0, 200);
+    let (status, body) = send(&other, &shown[0]).await;
+    assert!(status == 401 && body.contains("proof-replayed"), "{status} {body}");
+    let (status, body) = send(&without, &shown[1]).await;
+    assert!(status == 503 && body.contains("proof-store-unavailable"), "{status} {body}");
+    assert_eq!(send(&other, &shown[1]).await.0, 200);
 }

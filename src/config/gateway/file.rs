@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, de};
 use super::check::within;
 use super::listen::Listen;
 use super::records::Records;
+use super::secret::Secret;
 use super::server::{Server, Variable};
 use super::trust::Authority;
 use crate::mint::is_plain_text;
@@ -71,6 +72,8 @@ pub struct PolicyFiles {
 pub struct Proofs {
     /// Ask every proof for a nonce of the gateway's.
     pub nonces: bool,
+    /// The URL of a Redis that remembers used proofs, for gateways that share an address: a secret.
+    pub redis: Option<Secret>,
 }
 
 /// Where other proxies ask about requests before they send them up. Whoever reaches these addresses is
@@ -181,6 +184,7 @@ impl GatewaySettings {
         let trust = self.authority.saved.iter_mut().chain(&mut self.authority.bundle);
         let folders = self.servers.iter_mut().filter_map(|server| server.cwd.as_mut());
         files.chain(trust).chain(&mut self.approved).chain(folders).for_each(place);
+        self.proofs.redis.iter_mut().for_each(|secret| secret.within(folder));
         for server in &mut self.servers {
             let of_tools = server.tools.values_mut().filter_map(|tool| tool.credential.as_mut());
             let all = server.credential.iter_mut().chain(of_tools);

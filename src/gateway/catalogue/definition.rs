@@ -4,6 +4,7 @@ use jsonschema::{PatternOptions, Validator};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::work::{Steps, references};
 use crate::mcp::{Mirror, mirrors};
 use crate::model::{Args, Json, JsonProfile};
 
@@ -88,7 +89,10 @@ impl Definition {
 
 /// What arguments are checked against.
 #[derive(Debug)]
-pub(super) struct Schema(Validator);
+pub(super) struct Schema {
+    validator: Validator,
+    text: serde_json::Value,
+}
 
 impl Schema {
     /// Makes a definition's schema ready. Nothing is fetched for it, and its patterns are matched
@@ -100,9 +104,11 @@ impl Schema {
         if schema.to_string().len() > SCHEMA_BYTES_MAX {
             return Err(format!("has a schema of more than {SCHEMA_BYTES_MAX} bytes"));
         }
+        references(schema)?;
         let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
         let validator = options.build(schema);
-        validator.map(|validator| Some(Self(validator))).map_err(|error| {
+        let text = schema.clone();
+        validator.map(|validator| Some(Self { validator, text })).map_err(|error| {
             let why: String = error.to_string().chars().take(200).collect();
             format!("has a schema that is none: {why}")
         })
@@ -114,7 +120,10 @@ impl Schema {
     pub(super) fn check(&self, args: &Args) -> Result<(), String> {
         let value: serde_json::Value =
             serde_json::from_slice(args.bytes()).map_err(|why| why.to_string())?;
-        match self.0.iter_errors(&value).next() {
+        if !Steps::new(&self.text).suffice(&value) {
+            return Err("the arguments take too long to hold against the tool's schema".to_owned());
+        }
+        match self.validator.iter_errors(&value).next() {
             None => Ok(()),
             Some(error) => {
                 let at: String = error.instance_path().to_string().chars().take(100).collect();

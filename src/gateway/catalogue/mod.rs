@@ -9,6 +9,7 @@
 mod approved;
 mod definition;
 mod kinds;
+mod work;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -103,7 +104,7 @@ impl Catalogue {
         self.seen().get(tool).map(|seen| seen.mirrors.to_vec()).unwrap_or_default()
     }
 
-    /// Holds a call to what is known of its tool, before it is decided.
+    /// Holds a call that its token allows to what is known of its tool.
     ///
     /// *Errors*: a refusal with `definition-unapproved` or `request-malformed`.
     pub fn check(&self, tool: &Tool, args: &Args) -> Result<(), Refusal> {

@@ -21,7 +21,7 @@ use crate::gateway::mcp::{ToolFacts, Tools};
 use crate::gateway::ops::{Flight, Flights, trace_id};
 use crate::gateway::upstream::{Tunnel, Upstream, UpstreamError};
 use crate::guard::{Admitted, Allowed, Challenge, Circumstances, Guard, Refusal, Tenure, ToolCall};
-use crate::model::{JsonProfile, TargetUri};
+use crate::model::{Args, JsonProfile, TargetUri, Tool};
 use crate::present::Credentials;
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
@@ -209,11 +209,7 @@ impl Shared {
             credential: credential.as_ref().map(|credential| credential.name().to_owned()),
             trace: trace.and_then(trace_id),
         };
-        let begun = self.options.flights.begin(admitted.owner(), &self.options.limits);
-        let begun = begun.and_then(|flight| {
-            self.options.tools.check(&route.tool, &args)?;
-            Ok(flight)
-        });
+        let begun = self.options.flights.begin(admitted.owner().task, &self.options.limits);
         let call = ToolCall { tool: route.tool.clone(), args };
         let flight = match begun {
             Ok(flight) => flight,
@@ -222,7 +218,8 @@ impl Shared {
             }
         };
         let tenure = admitted.tenure();
-        let allowed = admitted.judge(call, circumstances).await?;
+        let check = |tool: &Tool, args: &Args| self.options.tools.check(tool, args);
+        let allowed = admitted.judge_and(call, circumstances, check).await?;
         let call = Call { body, credential, changes, tenure, flight };
         Ok((call, Arc::clone(&route.server), allowed))
     }

@@ -1,13 +1,15 @@
 //! All servers behind one endpoint.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json as value};
+use tokio::time::timeout;
 
 use super::InProcess;
 use super::call::{Call, Changes};
@@ -19,7 +21,7 @@ use super::options::McpOptions;
 use super::service::{Served, not_allowed};
 use super::session::{Opened, Session, Sessions};
 use super::stop::{Stop, Told, json};
-use crate::guard::{Admitted, Tenure};
+use crate::guard::{Admitted, Owner, Tenure};
 use crate::mcp::{
     self, Aim, Asked, Era, Events, Fault, Join, Kind, ListKind, Message, Reply, SESSION_END, code,
 };
@@ -30,6 +32,10 @@ const OWN: &str = "gateway";
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// The version that is spoken with callers that name none that is known.
 const VERSION: &str = "2025-11-25";
+/// Longest that a caller may say of itself, in bytes: it is kept as long as its session.
+const CLIENT_BYTES_MAX: usize = 8 * 1024;
+/// How long opening a session with one server may take in all.
+const OPEN_MAX: Duration = Duration::from_secs(30);
 
 /// The endpoint of all servers.
 ///
@@ -102,11 +108,10 @@ impl Aggregate {
             Tool::new(OWN, SESSION_END).map_err(|error| Stop::internal(error.to_string()))?;
         accept(&mut admitted, tool, Args::none()).await?;
         self.sessions.end(&session);
-        let opened = match session.opened.get() {
-            Some(opened) => std::mem::take(&mut *opened.sessions.lock().await),
-            None => HashMap::new(),
-        };
-        for (name, id) in opened {
+        let all = session.opened.get().map(Opened::take).unwrap_or_default();
+        for (name, inner) in all {
+            // One that is being opened ends when it is idle.
+            let Some(id) = inner.try_lock().ok().and_then(|mut id| id.take()) else { continue };
             let served = self.servers.get(&name);
             let found =
                 served.and_then(|served| Some((served, served.sessions.find(&id, &owner)?)));
@@ -175,13 +180,19 @@ impl Aggregate {
             return Ok(None);
         };
         let owner = admitted.owner();
-        let mut all = opened.sessions.lock().await;
-        let known = all.get(&served.name).filter(|id| served.sessions.find(id, &owner).is_some());
+        let inner = opened.with(&served.name);
+        // Only those wait here for whom this very session is being opened.
+        let mut inner = inner.lock().await;
+        let known = inner.as_ref().filter(|id| served.sessions.find(id, &owner).is_some());
         if let Some(id) = known {
             return Ok(Some(id.clone()));
         }
-        let id = open(served, opened, owner, admitted.tenure()).await?;
-        all.insert(served.name.clone(), id.clone());
+        let opening = open(served, opened, owner, admitted.tenure());
+        let id = timeout(OPEN_MAX, opening).await.map_err(|_| {
+            let why = "the server takes too long to open a session";
+            Stop::fault(StatusCode::GATEWAY_TIMEOUT, code::refusal(504), why)
+        })??;
+        *inner = Some(id.clone());
         Ok(Some(id))
     }
 
@@ -232,18 +243,22 @@ impl Aggregate {
         })
     }
 
-    fn initialize(&self, message: &Message, owner: [u8; 32]) -> Result<Response<Body>, Stop> {
+    fn initialize(&self, message: &Message, owner: Owner) -> Result<Response<Body>, Stop> {
         let asked = message.param("protocolVersion").and_then(|place| place.text());
         let asked = asked.and_then(|text| text.parse::<mcp::Version>().ok());
         let version = asked.filter(|version| version.era() == Era::Legacy);
         let version = version.map_or(VERSION, mcp::Version::as_str);
         let client = message.param("clientInfo").map(|place| message.at(place));
         let client = client.and_then(|bytes| serde_json::from_slice(bytes).ok());
-        if self.sessions.make_room(&owner).is_err() {
+        if client.as_ref().is_some_and(|client: &Value| client.to_string().len() > CLIENT_BYTES_MAX)
+        {
+            return Err(Stop::bad(code::INVALID_PARAMS, "`clientInfo` is too long"));
+        }
+        let Some(room) = self.sessions.make_room(owner).0 else {
             let why = "the gateway has as many sessions as it may";
             return Err(Stop::fault(StatusCode::SERVICE_UNAVAILABLE, code::refusal(503), why));
-        }
-        let session = self.sessions.open(owner, None, None, Arc::default());
+        };
+        let session = self.sessions.open(room, None, None, Arc::default());
         let opened = Opened {
             version: version.to_owned(),
             client: client.unwrap_or_else(|| self.info()),
@@ -267,7 +282,7 @@ impl Aggregate {
         value!({ "name": self.options.gateway, "version": env!("CARGO_PKG_VERSION") })
     }
 
-    fn named_session(&self, headers: &HeaderMap, owner: &[u8; 32]) -> Result<Arc<Session>, Stop> {
+    fn named_session(&self, headers: &HeaderMap, owner: &Owner) -> Result<Arc<Session>, Stop> {
         let Some(id) = door::one(headers, &SESSION)? else {
             let why = "the request names no session: open one with `initialize`";
             return Err(Stop::bad(code::INVALID_REQUEST, why));
@@ -307,7 +322,7 @@ fn rename(headers: &mut HeaderMap, message: &Message) {
 async fn open(
     served: &Served,
     opened: &Opened,
-    owner: [u8; 32],
+    owner: Owner,
     tenure: Tenure,
 ) -> Result<String, Stop> {
     let failed = || Stop::internal("the server opens no session");

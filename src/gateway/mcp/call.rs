@@ -5,7 +5,7 @@ use http::HeaderMap;
 use super::narrowing::Narrowing;
 use super::session::Session;
 use crate::gateway::credential::Credential;
-use crate::guard::Tenure;
+use crate::guard::{Owner, Tenure};
 use crate::mcp::{Era, Message, Splice};
 
 /// A message that may go up.
@@ -15,7 +15,7 @@ pub(super) struct Call {
     pub(super) era: Era,
     /// The headers of the request that it came in.
     pub(super) headers: HeaderMap,
-    pub(super) owner: [u8; 32],
+    pub(super) owner: Owner,
     pub(super) session: Option<Arc<Session>>,
     pub(super) credential: Option<Credential>,
     /// What is left out of the answer, where it is a list.

@@ -12,18 +12,22 @@ use http_body_util::{BodyExt, Limited};
 
 use super::call::Call;
 use super::narrowing::Narrowing;
-use super::passing::{AsItIs, Passing, Step};
+use super::passing::{Passing, Step};
 use super::service::Served;
 use super::session::Session;
 use super::stop::{Stop, json};
 use crate::gateway::upstream::Upstream;
 use crate::guard::Tenure;
-use crate::mcp::{self, Era, EventTooLong, Events, Fault, Kind, Reply, Scan, code};
+use crate::mcp::{
+    self, Era, EventTooLong, Events, Fault, Id, Kind, Reply, Scan, ScanOne, Scanned, code,
+};
 
 /// What names a session.
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const EVENTS: &str = "text/event-stream";
+/// Longest error that is passed on, in bytes.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 /// Headers of an answer that go down.
 const DOWN: &[&str] = &["content-type", "cache-control", "x-accel-buffering", "retry-after"];
@@ -40,9 +44,7 @@ impl Served {
         let Call { message, era, headers, owner, session, credential, narrowing, tenure, .. } =
             call;
         let opens = era == Era::Legacy && message.method() == Some("initialize");
-        if opens {
-            self.make_room(&owner)?;
-        }
+        let room = if opens { Some(self.make_room(owner)?) } else { None };
         let mut request = request(upstream, Method::POST, Body::from(bytes), &headers, era);
         name_session(request.headers_mut(), session.as_deref());
         let answer = upstream.send(request, credential.as_ref()).await?;
@@ -51,28 +53,38 @@ impl Served {
         if let (StatusCode::NOT_FOUND, Some(session)) = (status, &session) {
             self.sessions.end(session);
         }
-        let is_request = matches!(message.kind(), Kind::Request { .. });
-        let session = match opens && status.is_success() {
-            true => Some(self.sessions.open(owner, named, None, Arc::default())),
-            false => session,
-        };
         let (head, body) = down(answer)?;
+        let id = match message.kind() {
+            Kind::Request { id, .. } => Some(id.clone()),
+            Kind::Notification { .. } | Kind::Response { .. } => None,
+        };
+        let Some(id) = id.filter(|_| status.is_success()) else {
+            return Ok(unanswered(head, body, message.id_text()).await);
+        };
+        let session = match room {
+            Some(room) => Some(self.sessions.open(room, named, None, Arc::default())),
+            None => session,
+        };
         let every = self.options.tenure_every;
         let lasting = session.as_ref().map(|session| self.sessions.last(session));
         let body = match (narrowing, is_stream) {
             (Some(narrowing), true) => {
-                let id = message.id_text().to_vec();
-                let events = self.events(narrowing, session.clone(), Some(id));
+                let written = message.id_text().to_vec();
+                let events = self.events(narrowing, session.clone(), Some((id, written)));
                 Passing::body(body, events, tenure, every, lasting)
             }
-            (Some(narrowing), false) if status.is_success() => {
-                return Ok(self.whole_list(head, body, narrowing, message.id_text()).await);
+            (Some(narrowing), false) => {
+                return Ok(self.whole_list(head, body, narrowing, id, message.id_text()).await);
             }
-            (_, true) if era == Era::Legacy && is_request => {
-                let listening = Listening { scan: Scan::default(), session: session.clone() };
+            (None, true) => {
+                let scan = Scan::default();
+                let listening = Listening { scan, session: session.clone(), id };
                 Passing::body(body, listening, tenure, every, lasting)
             }
-            _ => Passing::body(body, AsItIs, tenure, every, lasting),
+            (None, false) => {
+                let whole = Whole { scan: ScanOne::default(), held: Bytes::new(), id };
+                Passing::body(body, whole, tenure, every, lasting)
+            }
         };
         let mut response = head.map(|()| body);
         let id = session.filter(|_| opens).map(|session| HeaderValue::try_from(session.id()));
@@ -96,19 +108,20 @@ impl Served {
             request.headers_mut().insert(LAST_EVENT, last.clone());
         }
         name_session(request.headers_mut(), Some(&session));
-        let answer = upstream.send(request, self.credential.as_ref()).await?;
+        let answer = upstream.listen(request, self.credential.as_ref()).await?;
         let is_stream = is_stream(answer.headers());
         let (head, body) = down(answer)?;
-        if head.status().is_success() && !is_stream {
-            return Err(Stop::internal("the server's answer is no event stream"));
+        match (head.status().is_success(), is_stream) {
+            (true, true) => {}
+            (true, false) => {
+                return Err(Stop::internal("the server's answer is no event stream"));
+            }
+            (false, _) => return Ok(unanswered(head, body, &[]).await),
         }
-        let lasting = Some(self.sessions.last(&session));
+        let lasting = Some(self.sessions.listen(&session));
         let every = self.options.tenure_every;
         let events = self.events(narrowing, Some(session), None);
-        Ok(head.map(|()| match is_stream {
-            true => Passing::body(body, events, tenure, every, lasting),
-            false => Passing::body(body, AsItIs, tenure, every, lasting),
-        }))
+        Ok(head.map(|()| Passing::body(body, events, tenure, every, lasting)))
     }
 
     /// Ends a session at the server.
@@ -124,8 +137,8 @@ impl Served {
         let mut request = request(upstream, Method::DELETE, Body::empty(), headers, Era::Legacy);
         name_session(request.headers_mut(), Some(session));
         let answer = upstream.send(request, self.credential.as_ref()).await?;
-        let (head, body) = down(answer)?;
-        Ok(head.map(|()| body))
+        let (head, _) = down(answer)?;
+        Ok(head.map(|()| Body::empty()))
     }
 
     /// Ends a session at the server, in the background.
@@ -145,7 +158,7 @@ impl Served {
         &self,
         narrowing: Narrowing,
         session: Option<Arc<Session>>,
-        id: Option<Vec<u8>>,
+        id: Option<(Id, Vec<u8>)>,
     ) -> Narrowed {
         let events = Events::new(self.options.list_bytes_max);
         Narrowed { events, narrowing, session, id, is_over: false }
@@ -157,16 +170,49 @@ impl Served {
         head: Response<()>,
         body: Body,
         narrowing: Narrowing,
-        id: &[u8],
+        id: Id,
+        written: &[u8],
     ) -> Response<Body> {
         let whole = Limited::new(body, self.options.list_bytes_max).collect().await;
-        let narrowed = whole.ok().and_then(|whole| narrowing.of(&whole.to_bytes()).ok());
-        match narrowed {
+        let whole = whole.ok().map(|whole| whole.to_bytes());
+        let own = whole.filter(|whole| {
+            Reply::read(whole).is_ok_and(|reply| identifier(&reply).as_ref() == Some(&id))
+        });
+        match own.and_then(|whole| narrowing.of(&whole).ok()) {
             Some(list) => head.map(|()| Body::from(list)),
-            None => json(StatusCode::OK, unreadable(id)),
+            None => json(StatusCode::OK, unreadable(written)),
         }
     }
 }
+
+/// What goes down where the server took a message that has no answer, or refused one: of what it says
+/// nothing but an error.
+async fn unanswered(head: Response<()>, body: Body, id: &[u8]) -> Response<Body> {
+    if head.status().is_success() {
+        return head.map(|()| Body::empty());
+    }
+    let whole = Limited::new(body, ERROR_BYTES_MAX).collect().await;
+    let whole = whole.map(|whole| whole.to_bytes()).unwrap_or_default();
+    let is_error = Reply::read(&whole).is_ok_and(|reply| {
+        let named = reply.place("id").map(|place| reply.at(place));
+        reply.place("error").is_some() && named.is_none_or(|named| named == b"null" || named == id)
+    });
+    if is_error {
+        return head.map(|()| Body::from(whole));
+    }
+    let fault = Fault::new(code::INTERNAL, "the server refused the request");
+    json(head.status(), mcp::error(Some(id).filter(|id| !id.is_empty()), &fault))
+}
+
+/// The identifier of a message.
+fn identifier(reply: &Reply<'_>) -> Option<Id> {
+    Id::from_text(reply.at(reply.place("id")?))
+}
+
+/// An answer that is none to its request.
+#[derive(Debug, thiserror::Error)]
+#[error("the server said something that is no answer to the request")]
+struct NoAnswer;
 
 /// Whether a header of the caller goes up: what the protocol has, and the trace.
 fn is_for_server(name: &HeaderName, era: Era) -> bool {
@@ -248,22 +294,52 @@ fn unreadable(id: &[u8]) -> Vec<u8> {
     mcp::error(Some(id), &Fault::new(code::INTERNAL, "the server's list cannot be read"))
 }
 
-/// A stream that is passed on as it is, while what the server asks on it is noted.
+/// A stream that is passed on as it is, while what the server asks on it is noted. It answers one
+/// request: whatever answers another is cut before the end of its event, so that nobody hears of it.
 struct Listening {
     scan: Scan,
     session: Option<Arc<Session>>,
+    id: Id,
 }
 
 impl Step for Listening {
     fn pass(&mut self, bytes: Bytes) -> Result<Bytes, BoxError> {
         for scanned in self.scan.read(&bytes) {
-            if let (Some(session), Some(id), Some(method)) =
-                (&self.session, scanned.id, scanned.method)
-            {
-                session.questions.ask(id, method);
+            match (scanned, &self.session) {
+                (Scanned::Asks(Some(id), method), Some(session)) => {
+                    session.questions.ask(id, method);
+                }
+                (Scanned::Answers(Some(id)), _) if id == self.id => {}
+                (Scanned::Blank | Scanned::Asks(..), _) => {}
+                (Scanned::Answers(_) | Scanned::Unclear, _) => return Err(NoAnswer.into()),
             }
         }
         Ok(bytes)
+    }
+}
+
+/// An answer that is passed on as it is, but for its end, which is held back until it is known to be
+/// one to its request.
+struct Whole {
+    scan: ScanOne,
+    held: Bytes,
+    id: Id,
+}
+
+impl Step for Whole {
+    fn pass(&mut self, bytes: Bytes) -> Result<Bytes, BoxError> {
+        self.scan.read(&bytes);
+        match bytes.is_empty() {
+            true => Ok(bytes),
+            false => Ok(std::mem::replace(&mut self.held, bytes)),
+        }
+    }
+
+    fn end(&mut self) -> Result<Bytes, BoxError> {
+        match std::mem::take(&mut self.scan).end() {
+            Scanned::Answers(Some(id)) if id == self.id => Ok(std::mem::take(&mut self.held)),
+            _ => Err(NoAnswer.into()),
+        }
     }
 }
 
@@ -272,8 +348,8 @@ struct Narrowed {
     events: Events,
     narrowing: Narrowing,
     session: Option<Arc<Session>>,
-    /// The request that the list answers, where it is known.
-    id: Option<Vec<u8>>,
+    /// The request that the list answers, where it is known, and as it was written.
+    id: Option<(Id, Vec<u8>)>,
     is_over: bool,
 }
 
@@ -283,7 +359,7 @@ impl Step for Narrowed {
         match (self.narrow(&bytes, &mut out), &self.id) {
             (Ok(()), _) => {}
             // Whoever waits for a list is told that there is none, once; then the stream is cut.
-            (Err(_), Some(id)) if !std::mem::replace(&mut self.is_over, true) => {
+            (Err(_), Some((_, id))) if !std::mem::replace(&mut self.is_over, true) => {
                 out.extend_from_slice(&mcp::event(&unreadable(id)));
             }
             (Err(error), _) => return Err(error),
@@ -312,6 +388,12 @@ impl Narrowed {
     /// What an event says instead; `None` where it stays as it is.
     fn changed(&self, data: &[u8]) -> Result<Option<Vec<u8>>, BoxError> {
         let reply = Reply::read(data)?;
+        let is_request = reply.place("method").is_some();
+        if let (false, Some((id, _))) = (is_request, &self.id)
+            && identifier(&reply).as_ref() != Some(id)
+        {
+            return Err(NoAnswer.into());
+        }
         if let Some(method) = reply.text("method") {
             let id = reply.place("id").and_then(|place| mcp::Id::from_text(reply.at(place)));
             if let (Some(session), Some(id)) = (&self.session, id) {

@@ -19,6 +19,13 @@ pub(super) trait Step: Send + Unpin {
     ///
     /// *Errors*: why the answer is cut here.
     fn pass(&mut self, bytes: Bytes) -> Result<Bytes, BoxError>;
+
+    /// What goes down last, once the answer has ended.
+    ///
+    /// *Errors*: why the answer is not one: it is cut instead of ended.
+    fn end(&mut self) -> Result<Bytes, BoxError> {
+        Ok(Bytes::new())
+    }
 }
 
 /// Everything goes down as it comes.
@@ -30,9 +37,9 @@ impl Step for AsItIs {
     }
 }
 
-/// The token of an answer's caller does not hold any more.
+/// The token of an answer's caller does not hold any more, or its caller listens elsewhere.
 #[derive(Debug, thiserror::Error)]
-#[error("the token does not hold any more")]
+#[error("the token does not hold any more, or another stream took the place of this one")]
 struct Ended;
 
 /// A body that goes down step by step, for as long as its caller's token holds.
@@ -42,8 +49,8 @@ pub(super) struct Passing<S> {
     tenure: Tenure,
     every: Duration,
     tick: Option<Interval>,
-    is_cut: bool,
-    _lasting: Option<Lasting>,
+    is_over: bool,
+    lasting: Option<Lasting>,
 }
 
 impl<S: Step + 'static> Passing<S> {
@@ -54,8 +61,8 @@ impl<S: Step + 'static> Passing<S> {
         every: Duration,
         lasting: Option<Lasting>,
     ) -> Body {
-        let (tick, is_cut) = (None, false);
-        Body::new(Self { inner, step, tenure, every, tick, is_cut, _lasting: lasting })
+        let (tick, is_over) = (None, false);
+        Body::new(Self { inner, step, tenure, every, tick, is_over, lasting })
     }
 
     /// Wakes once in a while, to ask whether the token still holds.
@@ -68,7 +75,8 @@ impl<S: Step + 'static> Passing<S> {
             tick
         });
         while tick.poll_tick(cx).is_ready() {
-            if !self.tenure.holds() {
+            let is_replaced = self.lasting.as_ref().is_some_and(Lasting::is_replaced);
+            if is_replaced || !self.tenure.holds() {
                 return Err(Ended);
             }
         }
@@ -78,11 +86,15 @@ impl<S: Step + 'static> Passing<S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
         loop {
             if let Err(ended) = self.poll_tenure(cx) {
-                tracing::info!("an answer was cut: its token does not hold any more");
+                tracing::info!(%ended, "an answer was cut");
                 return Poll::Ready(Some(Err(ended.into())));
             }
             let data = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
-                None => return Poll::Ready(None),
+                None => {
+                    self.is_over = true;
+                    let last = self.step.end().map(|last| (!last.is_empty()).then_some(last));
+                    return Poll::Ready(last.transpose());
+                }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
             };
@@ -103,13 +115,13 @@ impl<S: Step + 'static> HttpBody for Passing<S> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if self.is_cut {
+        if self.is_over {
             return Poll::Ready(None);
         }
         let data = ready!(self.poll(cx));
         if matches!(data, Some(Err(_))) {
             // What it holds of the server's answer is let go at once.
-            (self.is_cut, self.inner) = (true, Body::empty());
+            (self.is_over, self.inner) = (true, Body::empty());
         }
         Poll::Ready(data.map(|data| data.map(Frame::data)))
     }

@@ -18,7 +18,7 @@ use super::stop::{Stop, Told, json};
 use super::tools::ToolFacts;
 use crate::gateway::credential::Credential;
 use crate::gateway::ops::{Flight, trace_id};
-use crate::guard::{Admitted, Circumstances, ToolCall};
+use crate::guard::{Admitted, Circumstances, Owner, ToolCall};
 use crate::mcp::{
     self, Asked, Era, Fault, Kind, ListKind, Message, SESSION_END, SESSION_LISTEN, code,
 };
@@ -68,6 +68,7 @@ impl Served {
             let why = "roots are not the caller's to name";
             return Err(against(&admitted, Fault::new(code::INVALID_PARAMS, why)).await);
         }
+        let trace = trace(&parts.headers, &message);
         let tenure = admitted.tenure();
         let mut changes = Changes::default();
         message.take_credentials(&mut changes.splice);
@@ -79,12 +80,12 @@ impl Served {
                 if let (Err(fault), false) = (mirrored, in_process) {
                     return Err(against(&admitted, Fault::from(&fault)).await);
                 }
-                let (credential, flight) =
-                    self.decide(admitted, tool, args, facts, &parts.headers).await?;
+                let (credential, flight) = self.decide(admitted, tool, args, facts, trace).await?;
                 (None, credential, Some(flight))
             }
             Asked::Accepted(tool, args) => {
                 accept(&mut admitted, tool, args).await?;
+                let flight = self.begin(&admitted, &message).await?;
                 if message.method() == Some(ROOTS_CHANGED) {
                     return Ok(json(StatusCode::ACCEPTED, Vec::new()));
                 }
@@ -97,7 +98,7 @@ impl Served {
                     Some(kind) => Some(self.narrowing(&admitted, Some(kind), era, joined).await?),
                     None => None,
                 };
-                (narrowing, self.credential.clone(), None)
+                (narrowing, self.credential.clone(), flight)
             }
         };
         let headers = parts.headers;
@@ -151,7 +152,7 @@ impl Served {
         headers: &HeaderMap,
         message: &Message,
         era: Era,
-        owner: &[u8; 32],
+        owner: &Owner,
     ) -> Result<Option<Arc<Session>>, Stop> {
         let opens = message.method() == Some("initialize");
         match (era, opens) {
@@ -165,7 +166,7 @@ impl Served {
         }
     }
 
-    fn named_session(&self, headers: &HeaderMap, owner: &[u8; 32]) -> Result<Arc<Session>, Stop> {
+    fn named_session(&self, headers: &HeaderMap, owner: &Owner) -> Result<Arc<Session>, Stop> {
         let Some(id) = door::one(headers, &SESSION)? else {
             let why = "the request names no session: open one with `initialize`";
             return Err(Stop::bad(code::INVALID_REQUEST, why));
@@ -191,6 +192,17 @@ impl Served {
         }
     }
 
+    /// Counts what is not decided among the calls in flight, where it waits for an answer.
+    async fn begin(&self, admitted: &Admitted, message: &Message) -> Result<Option<Flight>, Stop> {
+        if !matches!(message.kind(), Kind::Request { .. }) {
+            return Ok(None);
+        }
+        match self.options.flights.begin(admitted.owner().task, &self.options.limits) {
+            Ok(flight) => Ok(Some(flight)),
+            Err(refusal) => Err(untold(admitted.refuse(refusal).await)),
+        }
+    }
+
     /// Decides a call, and gives what it goes up with.
     async fn decide(
         &self,
@@ -198,23 +210,19 @@ impl Served {
         tool: Tool,
         args: Args,
         facts: ToolFacts,
-        headers: &HeaderMap,
+        trace: Option<String>,
     ) -> Result<(Option<Credential>, Flight), Stop> {
         let credential = facts.credential.or_else(|| self.credential.clone());
-        let trace = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
         let circumstances = Circumstances {
             labels: facts.labels,
             credential: credential.as_ref().map(|credential| credential.name().to_owned()),
-            trace: trace.and_then(trace_id),
+            trace,
         };
-        let begun = self.options.flights.begin(admitted.owner(), &self.options.limits);
-        let begun = begun.and_then(|flight| {
-            self.options.tools.check(&tool, &args)?;
-            Ok(flight)
-        });
+        let begun = self.options.flights.begin(admitted.owner().task, &self.options.limits);
         let (call, named) = (ToolCall { tool: tool.clone(), args }, Some(tool));
+        let check = |tool: &Tool, args: &Args| self.options.tools.check(tool, args);
         let judged = match begun {
-            Ok(flight) => admitted.judge(call, circumstances).await.map(|_| flight),
+            Ok(flight) => admitted.judge_and(call, circumstances, check).await.map(|_| flight),
             Err(refusal) => Err(admitted.refuse_call(call, &circumstances, refusal).await),
         };
         match judged {
@@ -234,6 +242,15 @@ impl Served {
         let (server, tools) = (self.name.clone(), Arc::clone(&self.options.tools));
         Ok(Narrowing { server, kind, era, listing, tools, joined })
     }
+}
+
+/// The trace that a message is part of: by its metadata, or else by the request that it came in.
+///
+/// *Source*: Model Context Protocol 2026-07-28, "`_meta`".
+fn trace(headers: &HeaderMap, message: &Message) -> Option<String> {
+    let told = message.meta().and_then(|meta| meta.member(TRACEPARENT.as_str())?.text());
+    let header = || headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    told.or_else(header).and_then(trace_id)
 }
 
 /// The gateway's own answer to the server's question for roots.

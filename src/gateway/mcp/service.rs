@@ -16,11 +16,11 @@ use super::door::Door;
 use super::metadata::{Metadata, WELL_KNOWN};
 use super::narrowing::Narrowing;
 use super::options::{McpOptions, McpServer, McpServerError, McpUpstream};
-use super::session::{Session, Sessions};
+use super::session::{Room, Session, Sessions};
 use super::stop::{Stop, Told, json};
 use crate::config::gateway::Denials;
 use crate::gateway::credential::Credential;
-use crate::guard::{Challenge, Tenure};
+use crate::guard::{Challenge, Owner, Tenure};
 use crate::mcp::code;
 use crate::model::JsonProfile;
 
@@ -176,16 +176,15 @@ impl Served {
     }
 
     /// Makes room for one more session; those that end for it, end at the server too.
-    pub(super) fn make_room(&self, owner: &[u8; 32]) -> Result<(), Stop> {
-        let Ok(ended) = self.sessions.make_room(owner) else {
-            let why = "the server has as many sessions as it may";
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            return Err(Stop::fault(status, code::refusal(503), why));
-        };
+    pub(super) fn make_room(&self, owner: Owner) -> Result<Room, Stop> {
+        let (room, ended) = self.sessions.make_room(owner);
         for session in &ended {
             self.let_go(session);
         }
-        Ok(())
+        room.ok_or_else(|| {
+            let why = "the server has as many sessions as it may";
+            Stop::fault(StatusCode::SERVICE_UNAVAILABLE, code::refusal(503), why)
+        })
     }
 
     /// Ends a session that has ended here, at the server too.

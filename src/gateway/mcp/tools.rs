@@ -7,10 +7,10 @@ use crate::model::{Args, Tool};
 
 /// What the gateway knows of the tools of its servers.
 pub trait Tools: Send + Sync {
-    /// Whether a call may be judged: the tool is known as it is, and the arguments are of the form
-    /// that it takes.
+    /// Whether a call that its token allows may go up: the tool is known as it is, and the arguments
+    /// are of the form that it takes.
     ///
-    /// *Errors*: why the call is refused, whatever its token says. It is recorded.
+    /// *Errors*: why the call is refused all the same. It is recorded.
     fn check(&self, tool: &Tool, args: &Args) -> Result<(), Refusal>;
 
     /// What is said of a tool.

@@ -77,7 +77,7 @@ impl Inner {
         let registry = &mut self.registry;
         let help = "Decisions by tool and code; refused calls by their server alone";
         registry.register("decisions", help, self.decisions.clone());
-        let help = "How long calls took: to decide, until the upstream answered, and as a whole";
+        let help = "How long calls took: to decide, until the upstream began its answer, and until that went down";
         registry.register_with_unit("stage", help, Unit::Seconds, self.stages.clone());
         let help = "Calls that got no answer of their upstream, by cause";
         registry.register("upstream_failures", help, self.failures.clone());

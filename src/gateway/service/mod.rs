@@ -6,6 +6,7 @@
 mod explain;
 mod known;
 mod parts;
+mod proofs;
 mod reload;
 mod routes;
 
@@ -102,6 +103,7 @@ impl Gateway {
             catalogue: Arc::clone(&catalogue),
             settings: Arc::clone(&settings),
             flights: flights.clone(),
+            metrics: metrics.clone(),
         };
         let servers = routes::Servers::open(&shared, &routes::Servers::default())?;
         let router = servers.router();
@@ -119,11 +121,11 @@ impl Gateway {
         if settings.authority.bundle.is_some() {
             parts::bundle(&settings.authority)?;
         }
-        let guard =
-            parts::guard(&settings, Arc::<MemorySink>::default(), &Metrics::default(), true)?;
+        let metrics = Metrics::default();
+        let guard = parts::guard(&settings, Arc::<MemorySink>::default(), &metrics, true)?;
         let catalogue = Arc::new(parts::catalogue(&settings)?);
         let (settings, flights) = (Arc::new(settings), Flights::default());
-        let shared = Shared { guard, catalogue, settings: Arc::clone(&settings), flights };
+        let shared = Shared { guard, catalogue, settings: Arc::clone(&settings), flights, metrics };
         routes::Servers::open(&shared, &routes::Servers::default())?;
         Ok((*settings).clone())
     }

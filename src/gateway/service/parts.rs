@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::OpenError;
+use super::{OpenError, proofs};
 use crate::config::SystemClock;
 use crate::config::gateway::{Authority as Trust, GatewaySettings, RecordSync, Records};
 use crate::decide::Policy;
@@ -125,7 +125,9 @@ pub(super) fn guard(
     if let Some(uri) = &settings.public_uri {
         guard = guard.public_uri(uri.clone());
     }
-    if is_new_address {
+    if let Some(url) = &settings.proofs.redis {
+        guard = guard.replays(Arc::new(proofs::shared(url.clone())?));
+    } else if is_new_address {
         guard = guard.replays(Arc::new(LocalReplays::of_new_address(limits::PROOFS_KEPT_MAX)));
     }
     if settings.proofs.nonces {

@@ -48,6 +48,7 @@ impl Gateway {
             catalogue: Arc::clone(&catalogue),
             settings: Arc::clone(&settings),
             flights: inner.flights.clone(),
+            metrics: inner.metrics.clone(),
         };
         let servers = Servers::open(&shared, &before.servers)?;
         let router = servers.router();

@@ -37,6 +37,7 @@ pub(in crate::gateway) struct Shared {
     pub(in crate::gateway) catalogue: Arc<Catalogue>,
     pub(in crate::gateway) settings: Arc<GatewaySettings>,
     pub(in crate::gateway) flights: Flights,
+    pub(in crate::gateway) metrics: Metrics,
 }
 
 /// The servers, with their connections.
@@ -97,8 +98,9 @@ fn options(server: &Server) -> UpstreamOptions {
     }
 }
 
-fn stdio_options(server: &Server) -> StdioOptions {
+fn stdio_options(server: &Server, metrics: Metrics) -> StdioOptions {
     StdioOptions {
+        metrics,
         env: server.env.clone(),
         cwd: server.cwd.clone(),
         roots: server.roots.clone(),
@@ -110,16 +112,17 @@ fn stdio_options(server: &Server) -> StdioOptions {
 }
 
 impl Open {
-    fn new(server: &Server) -> Result<Self, OpenError> {
+    fn new(server: &Server, metrics: Metrics) -> Result<Self, OpenError> {
         let name = &server.name;
         let failed = |why| OpenError::Settings(format!("server `{name}`: `url`: {why}"));
         let upstream = match &server.url {
             Some(url) => {
                 let opened = Upstream::new(name, url, options(server));
-                Some(McpUpstream::Http(Box::new(opened.map_err(|why| failed(why.to_string()))?)))
+                let opened = opened.map_err(|why| failed(why.to_string()))?;
+                Some(McpUpstream::Http(Box::new(opened.counted_by(metrics))))
             }
             None if server.kind == ServerKind::McpStdio => {
-                Some(McpUpstream::Stdio(StdioServer::new(name, stdio_options(server))))
+                Some(McpUpstream::Stdio(StdioServer::new(name, stdio_options(server, metrics))))
             }
             None => None,
         };
@@ -135,7 +138,7 @@ impl Servers {
         for server in &shared.settings.servers {
             let known = before.open.get(&server.name);
             let known = known.filter(|known| known.settings == *server).cloned();
-            let opened = known.map_or_else(|| Open::new(server), Ok)?;
+            let opened = known.map_or_else(|| Open::new(server, shared.metrics.clone()), Ok)?;
             open.insert(server.name.clone(), opened);
         }
         let credentials =

@@ -46,6 +46,7 @@ pub(super) use tunnel::Tunnel;
 pub(super) use wire::{Change, Wire};
 
 use super::credential::{Credential, Value};
+use super::ops::Metrics;
 
 /// A server behind the gateway.
 ///
@@ -56,6 +57,7 @@ pub struct Upstream {
     wire: Wire,
     options: UpstreamOptions,
     turns: Arc<Semaphore>,
+    metrics: Metrics,
 }
 
 impl Upstream {
@@ -65,7 +67,12 @@ impl Upstream {
     pub fn new(name: &str, address: &str, options: UpstreamOptions) -> Result<Self, AddressError> {
         let wire = Wire::new(Address::parse(address)?, &options)?;
         let turns = Arc::new(Semaphore::new(options.requests_max.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { name: name.into(), wire, options, turns })
+        Ok(Self { name: name.into(), wire, options, turns, metrics: Metrics::default() })
+    }
+
+    /// The same server, whose answers and failures are counted here.
+    pub fn counted_by(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The same server with other times, for requests that take longer than most. The number of
@@ -108,7 +115,30 @@ impl Upstream {
         request: Request<Body>,
         credential: Option<&Credential>,
     ) -> Result<Response<Body>, UpstreamError> {
-        let sent = match self.exchange(request, credential, Change::None).await {
+        let sent = match self.turn().await {
+            Ok(turn) => self.exchange(request, credential, Change::None, Some(turn)).await,
+            Err(error) => Err(error),
+        };
+        self.answered(sent).await
+    }
+
+    /// As [`Upstream::send`], for an answer that may last for hours: it takes no turn. Whoever asks
+    /// bounds how many there are.
+    ///
+    /// *Errors*: [`UpstreamError`].
+    pub async fn listen(
+        &self,
+        request: Request<Body>,
+        credential: Option<&Credential>,
+    ) -> Result<Response<Body>, UpstreamError> {
+        self.answered(self.exchange(request, credential, Change::None, None).await).await
+    }
+
+    async fn answered(
+        &self,
+        sent: Result<Answer, UpstreamError>,
+    ) -> Result<Response<Body>, UpstreamError> {
+        let sent = match sent {
             Ok(answer) => self.passed_on(answer).await,
             Err(error) => Err(error),
         };
@@ -122,7 +152,8 @@ impl Upstream {
         request: Request<Body>,
         credential: Option<&Credential>,
     ) -> Result<(Response<Body>, Option<Tunnel>), UpstreamError> {
-        let sent = match self.exchange(request, credential, Change::WebSocket).await {
+        let turn = Some(self.told(self.turn().await)?);
+        let sent = match self.exchange(request, credential, Change::WebSocket, turn).await {
             Ok(answer) if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 self.changed(answer).map(|(response, tunnel)| (response, Some(tunnel)))
             }
@@ -134,6 +165,7 @@ impl Upstream {
 
     fn told<T>(&self, sent: Result<T, UpstreamError>) -> Result<T, UpstreamError> {
         if let Err(error) = &sent {
+            self.metrics.failed(&self.name, error.code());
             tracing::warn!(upstream = &*self.name, code = error.code(), %error, "no answer");
         }
         sent
@@ -144,9 +176,9 @@ impl Upstream {
         request: Request<Body>,
         credential: Option<&Credential>,
         change: Change,
+        turn: Option<OwnedSemaphorePermit>,
     ) -> Result<Answer, UpstreamError> {
         let began = Instant::now();
-        let turn = self.turn().await?;
         let (mut parts, body) = request.into_parts();
         // Before the credential is put in, so that no caller has it taken out again.
         hop::strip(&mut parts.headers);
@@ -160,6 +192,7 @@ impl Upstream {
             shown = Some(value);
         }
         let response = self.wire.exchange(parts, body, &self.options, change).await?;
+        self.metrics.took("upstream", began.elapsed().as_secs_f64());
         if let (Some(credential), Some(value)) = (credential, &shown)
             && response.status() == StatusCode::UNAUTHORIZED
         {
@@ -214,7 +247,7 @@ struct Answer {
     shown: Option<Arc<Value>>,
     /// Of the time for the whole exchange.
     left: Option<Duration>,
-    turn: OwnedSemaphorePermit,
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 /// Searches the head of an answer to a request with a credential, and gives what searches the rest.

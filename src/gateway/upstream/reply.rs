@@ -48,11 +48,10 @@ impl Reply {
         scanner: Option<Scanner>,
         idle: Option<Duration>,
         left: Option<Duration>,
-        turn: OwnedSemaphorePermit,
+        turn: Option<OwnedSemaphorePermit>,
         upstream: Arc<str>,
     ) -> Self {
         let (idle, total) = (Idle::new(idle), Idle::new(left));
-        let turn = Some(turn);
         let (first, state) = (None, State::Going);
         Self { body, first, state, scanner, idle, total, turn, upstream }
     }

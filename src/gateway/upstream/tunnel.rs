@@ -22,7 +22,7 @@ pub(in crate::gateway) struct Tunnel {
     pub(super) upstream: OnUpgrade,
     pub(super) scanner: Option<Scanner>,
     pub(super) idle: Option<Duration>,
-    pub(super) turn: OwnedSemaphorePermit,
+    pub(super) turn: Option<OwnedSemaphorePermit>,
     pub(super) name: Arc<str>,
 }
 

@@ -3,7 +3,7 @@
 use hardtack::verify::DangerUnrevoked;
 use serde_json::json as value;
 
-use super::upstream::{Arrived, events, plain};
+use super::upstream::{Arrived, events, plain, silent};
 use super::world::{ALL, INITIALIZE, Settings, World, token, told};
 use crate::support_guard::client;
 
@@ -85,6 +85,69 @@ async fn sessions_are_bounded() {
     let before = world.upstream.arrived().len();
     assert_eq!(told(world.post(INITIALIZE)).await.0, 503);
     assert_eq!(world.upstream.arrived().len(), before);
+}
+
+/// However many a caller opens at once.
+#[tokio::test]
+async fn sessions_that_are_being_opened_count() {
+    let settings = Settings { sessions_max: 100, ..Settings::default() };
+    let world = World::with(settings, DangerUnrevoked, plain).await;
+    let opened = (0..60).map(|_| tokio::spawn(world.post(INITIALIZE).send()));
+    let mut good = Vec::new();
+    for answer in opened.collect::<Vec<_>>() {
+        let answer = answer.await.unwrap().unwrap();
+        good.extend(answer.headers().get("mcp-session-id").cloned());
+    }
+    let mut living = 0;
+    for session in good {
+        let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        living +=
+            usize::from(told(world.post(ping).header("mcp-session-id", session)).await.0 == 200);
+    }
+    assert!((1..=32).contains(&living), "{living}");
+}
+
+/// A session is listened to once; who listens again takes the place of the first, and nobody who
+/// listens keeps others from calling.
+#[tokio::test]
+async fn who_listens_again_is_the_only_one() {
+    let world = World::new(|arrived: &Arrived| match arrived.method == http::Method::GET {
+        true => events(silent()),
+        false => plain(arrived),
+    })
+    .await;
+    let session = world.session().await;
+    let listen = || {
+        let request = client().get(world.url()).bearer_auth(&world.bearer);
+        request.header("accept", "text/event-stream").header("mcp-session-id", &session).send()
+    };
+    let mut first = listen().await.unwrap();
+    assert_eq!(first.status(), 200);
+    let mut second = listen().await.unwrap();
+    assert_eq!(second.status(), 200);
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), first.chunk()).await;
+    assert!(!matches!(ended.unwrap(), Ok(Some(_))));
+    let quiet = tokio::time::timeout(std::time::Duration::from_millis(200), second.chunk()).await;
+    assert!(quiet.is_err(), "the second goes on");
+}
+
+/// What is not decided waits for an answer all the same.
+#[tokio::test]
+async fn lists_are_in_flight_too() {
+    let limits = hardtack::config::gateway::Limits { calls_max: 100, task_calls_max: 2 };
+    let settings = Settings { limits, ..Settings::default() };
+    let world = World::with(settings, DangerUnrevoked, |_: &Arrived| events(silent())).await;
+    let list = || {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{{}}}}}"#,
+            super::world::META
+        );
+        world.modern("tools/list", None, body)
+    };
+    let (_one, _two) = (list().send().await.unwrap(), list().send().await.unwrap());
+    let (status, body) = told(list()).await;
+    assert_eq!((status, &body["error"]["data"]["code"]), (200, &"too-many-calls".into()), "{body}");
+    assert_eq!(world.records().pop().unwrap().decision.code().unwrap().as_str(), "too-many-calls");
 }
 
 #[tokio::test]

@@ -29,6 +29,25 @@ impl Arrived {
     }
 }
 
+/// A body that neither says anything nor ends.
+struct Silent;
+
+impl http_body::Body for Silent {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        std::task::Poll::Pending
+    }
+}
+
+pub(super) fn silent() -> Body {
+    Body::new(Silent)
+}
+
 type Answer = dyn Fn(&Arrived) -> Response<Body> + Send + Sync;
 
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use hardtack::config::SystemClock;
-use hardtack::config::gateway::Denials;
+use hardtack::config::gateway::{Denials, Limits};
 use hardtack::gateway::{
     McpOptions, McpProxy, McpServer, McpUpstream, ToolFacts, Tools, Upstream as Up,
 };
@@ -86,6 +86,7 @@ pub(super) struct Settings {
     pub(super) body_timeout: Duration,
     pub(super) list_bytes_max: usize,
     pub(super) sink: Option<Arc<dyn Sink>>,
+    pub(super) limits: Limits,
 }
 
 impl Default for Settings {
@@ -99,6 +100,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(5),
             list_bytes_max: 1 << 20,
             sink: None,
+            limits: Limits::default(),
         }
     }
 }
@@ -179,6 +181,7 @@ impl World {
         options.origins = settings.origins.clone();
         options.body_bytes_max = settings.body_bytes_max;
         options.body_timeout = settings.body_timeout;
+        options.limits = settings.limits;
         options.list_bytes_max = settings.list_bytes_max;
         options.tenure_every = Duration::from_millis(20);
         let servers = servers.into_iter().map(|(name, upstream)| McpServer {

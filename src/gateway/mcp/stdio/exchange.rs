@@ -35,10 +35,11 @@ impl Served {
     ) -> Result<Response<Body>, Stop> {
         let opens = call.message.method() == Some("initialize");
         let questions = Arc::<Questions>::default();
+        let mut room = None;
         let pipe = match (call.era, opens, &call.session) {
-            (Era::Modern, _, _) => server.of_task(call.owner).await?,
+            (Era::Modern, _, _) => server.of_caller(call.owner).await?,
             (Era::Legacy, true, _) => {
-                self.make_room(&call.owner)?;
+                room = Some(self.make_room(call.owner)?);
                 let idle = self.options.session_idle;
                 server.of_session(call.owner, Arc::clone(&questions), idle).await?
             }
@@ -50,11 +51,9 @@ impl Served {
                 return told(&pipe, call).await;
             }
         };
-        let owner = call.owner;
-        let opens = opens && call.era == Era::Legacy;
         let (mut answer, is_refusal) = self.ask(server, &pipe, &id, call).await?;
-        if opens && !is_refusal {
-            let session = self.sessions.open(owner, None, Some(pipe), questions);
+        if let (Some(room), false) = (room, is_refusal) {
+            let session = self.sessions.open(room, None, Some(pipe), questions);
             if let Ok(id) = HeaderValue::try_from(session.id()) {
                 answer.headers_mut().insert(SESSION, id);
             }

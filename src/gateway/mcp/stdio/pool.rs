@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -16,13 +15,17 @@ use super::pipe::{Pipe, Shared, lock};
 use crate::config::gateway::{Secret, Variable};
 use crate::gateway::mcp::session::Questions;
 use crate::gateway::mcp::stop::Stop;
+use crate::gateway::ops::Metrics;
 use crate::gateway::upstream::{Needles, SECRET_BYTES_MIN};
+use crate::guard::Owner;
 use crate::mcp::{Era, code};
 
 /// Messages that wait until a child reads them.
 const INPUT_MAX: usize = 16;
 /// The longest pause after a failure that a caller waits for.
 const WAIT_MAX: Duration = Duration::from_secs(2);
+/// Children of one task at once: as many as it may have sessions, and some that are about to end.
+const TASK_CHILDREN_MAX: usize = 40;
 
 /// How a server is run, and within which bounds.
 #[derive(Clone, Debug)]
@@ -43,6 +46,8 @@ pub struct StdioOptions {
     pub idle: Duration,
     /// Children at once.
     pub children_max: usize,
+    /// Where its failures are counted.
+    pub metrics: Metrics,
 }
 
 /// A server that is run as child processes.
@@ -56,18 +61,34 @@ pub struct StdioServer {
 pub(super) struct Inner {
     name: Arc<str>,
     pub(super) options: StdioOptions,
-    count: Arc<AtomicUsize>,
+    counts: Arc<Mutex<Counts>>,
     /// Those of the modern era, which no session keeps: one for each owner.
-    kept: Mutex<HashMap<[u8; 32], Arc<Pipe>>>,
+    kept: Mutex<HashMap<Owner, Arc<Pipe>>>,
     backoff: Mutex<Backoff>,
 }
 
+/// The children that there are, of everybody and of each task.
+#[derive(Default)]
+struct Counts {
+    all: usize,
+    /// No task without a child is here.
+    tasks: HashMap<[u8; 32], usize>,
+}
+
 /// A child that counts, until it has ended.
-struct Counted(Arc<AtomicUsize>);
+struct Counted {
+    counts: Arc<Mutex<Counts>>,
+    task: [u8; 32],
+}
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let mut counts = lock(&self.counts);
+        counts.all = counts.all.saturating_sub(1);
+        match counts.tasks.get_mut(&self.task) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(counts.tasks.remove(&self.task)),
+        }
     }
 }
 
@@ -83,6 +104,7 @@ impl StdioOptions {
             answer_timeout: Duration::from_secs(300),
             idle: Duration::from_secs(600),
             children_max: 256,
+            metrics: Metrics::default(),
         }
     }
 }
@@ -93,7 +115,7 @@ impl StdioServer {
         let inner = Inner {
             name: name.into(),
             options,
-            count: Arc::default(),
+            counts: Arc::default(),
             kept: Mutex::default(),
             backoff: Mutex::default(),
         };
@@ -107,17 +129,17 @@ impl StdioServer {
 
     /// How many children there are.
     pub fn children(&self) -> usize {
-        self.inner.count.load(Ordering::Relaxed)
+        lock(&self.inner.counts).all
     }
 
-    /// The child of an owner's task, started where there is none.
-    pub(super) async fn of_task(&self, owner: [u8; 32]) -> Result<Arc<Pipe>, Stop> {
-        self.pause(&owner).await?;
+    /// The child of a caller, started where there is none.
+    pub(super) async fn of_caller(&self, owner: Owner) -> Result<Arc<Pipe>, Stop> {
+        self.pause(&owner.task).await?;
         if let Some(pipe) = self.living(&owner) {
             return Ok(pipe);
         }
         let program = self.program().await?;
-        let counted = self.count_one()?;
+        let counted = self.count_one(owner.task)?;
         let mut kept = lock(&self.inner.kept);
         // Another request of the task may have started it meanwhile.
         if let Some(pipe) = kept.get(&owner).filter(|pipe| !pipe.is_over()) {
@@ -132,24 +154,24 @@ impl StdioServer {
     /// A child for one session.
     pub(super) async fn of_session(
         &self,
-        owner: [u8; 32],
+        owner: Owner,
         questions: Arc<Questions>,
         idle: Duration,
     ) -> Result<Arc<Pipe>, Stop> {
-        self.pause(&owner).await?;
+        self.pause(&owner.task).await?;
         let program = self.program().await?;
-        let counted = self.count_one()?;
+        let counted = self.count_one(owner.task)?;
         self.start(owner, Era::Legacy, program, questions, counted, idle)
     }
 
-    fn living(&self, owner: &[u8; 32]) -> Option<Arc<Pipe>> {
+    fn living(&self, owner: &Owner) -> Option<Arc<Pipe>> {
         let pipe = lock(&self.inner.kept).get(owner).cloned();
         pipe.filter(|pipe| !pipe.is_over())
     }
 
-    /// Waits until the owner's child may be started again, where that is soon.
-    async fn pause(&self, owner: &[u8; 32]) -> Result<(), Stop> {
-        let pause = lock(&self.inner.backoff).wait(owner, Instant::now());
+    /// Waits until the task's child may be started again, where that is soon.
+    async fn pause(&self, task: &[u8; 32]) -> Result<(), Stop> {
+        let pause = lock(&self.inner.backoff).wait(task, Instant::now());
         if pause > WAIT_MAX {
             let why = "the server ends as soon as it is started";
             return Err(unavailable(why));
@@ -191,7 +213,7 @@ impl StdioServer {
 
     fn start(
         &self,
-        owner: [u8; 32],
+        owner: Owner,
         era: Era,
         (program, needles): (Program, Vec<Needles>),
         questions: Arc<Questions>,
@@ -201,7 +223,8 @@ impl StdioServer {
         let inner = &self.inner;
         let started = child::start(&inner.name, &program).map_err(|error| {
             tracing::warn!(server = &*inner.name, %error, "a server could not be started");
-            lock(&inner.backoff).failed(owner, Duration::ZERO, Instant::now());
+            inner.options.metrics.failed(&inner.name, "not-started");
+            lock(&inner.backoff).failed(owner.task, Duration::ZERO, Instant::now());
             unavailable("the server could not be started")
         })?;
         let (input, lines) = mpsc::channel(INPUT_MAX);
@@ -235,7 +258,8 @@ impl StdioServer {
             drop(counted);
             if let (Some(pool), false) = (pool.upgrade(), was_told) {
                 tracing::warn!(server = &*pool.name, "a server ended by itself");
-                lock(&pool.backoff).failed(owner, began.elapsed(), Instant::now());
+                pool.options.metrics.failed(&pool.name, "ended");
+                lock(&pool.backoff).failed(owner.task, began.elapsed(), Instant::now());
             }
         });
         tokio::spawn(end_when_idle(pipe.downgrade(), Arc::downgrade(inner), owner, idle));
@@ -243,12 +267,21 @@ impl StdioServer {
     }
 
     /// Counts one more child; one that has nothing to do is ended where there are too many.
-    fn count_one(&self) -> Result<Counted, Stop> {
+    fn count_one(&self, task: [u8; 32]) -> Result<Counted, Stop> {
         let inner = &self.inner;
-        if inner.count.fetch_add(1, Ordering::Relaxed) < inner.options.children_max {
-            return Ok(Counted(Arc::clone(&inner.count)));
+        let of_task = {
+            let mut counts = lock(&inner.counts);
+            let of_task = counts.tasks.get(&task).copied().unwrap_or_default();
+            if counts.all < inner.options.children_max && of_task < TASK_CHILDREN_MAX {
+                counts.all += 1;
+                counts.tasks.insert(task, of_task + 1);
+                return Ok(Counted { counts: Arc::clone(&inner.counts), task });
+            }
+            of_task
+        };
+        if of_task >= TASK_CHILDREN_MAX {
+            return Err(unavailable("the task runs the server as often as it may"));
         }
-        inner.count.fetch_sub(1, Ordering::Relaxed);
         let mut kept = lock(&inner.kept);
         let idle = kept.iter().find(|(_, pipe)| pipe.is_idle(Duration::from_secs(1)));
         if let Some(owner) = idle.map(|(owner, _)| *owner) {
@@ -260,7 +293,7 @@ impl StdioServer {
 }
 
 /// Ends a child that has had nothing to do for long.
-async fn end_when_idle(pipe: Weak<Pipe>, pool: Weak<Inner>, owner: [u8; 32], idle: Duration) {
+async fn end_when_idle(pipe: Weak<Pipe>, pool: Weak<Inner>, owner: Owner, idle: Duration) {
     loop {
         sleep((idle / 4).max(Duration::from_millis(10))).await;
         let Some(pipe) = pipe.upgrade() else { break };
