@@ -153,7 +153,7 @@ impl HttpProxy {
             Shown::Whole(bytes) => Body::from(bytes),
             Shown::Hidden if shared.takes_hidden(parts) => Body::empty(),
             Shown::Hidden => {
-                let why = "the arguments are in a body that the proxy does not show";
+                let why = "the proxy does not show the request's body, or whether there is one";
                 let refusal = Refusal::malformed(StatusCode::BAD_REQUEST, why);
                 return Err(admitted.refuse(refusal).await);
             }
