@@ -154,3 +154,50 @@ fn one_request_is_explained() {
     let bad = explain("{}").stdout;
     assert!(bad.contains("\"decision\":\"deny\""), "{bad}");
 }
+
+#[test]
+fn an_explanation_knows_method_and_path() {
+    let cli = Cli::with_key();
+    let more = r#"
+[[server.route]]
+method = "GET"
+path = "/accounts/{id}"
+tool = "get"
+[[server]]
+name = "mail"
+kind = "mcp-http"
+url = "http://127.0.0.1:1/mcp"
+"#;
+    let policy = "policy = { files = [\"policy.datalog\"] }\n";
+    cli.write("gateway.toml", &format!("{policy}{}", settings(&cli, more)));
+    cli.write("grants.json", r#"[{"tool":"stripe/*"},{"tool":"mail/*"}]"#);
+    let token = cli.mint(&["--audience", "tools"]);
+    let decided = |policy: &str, tool: &str, args: &str| {
+        cli.write("policy.datalog", policy);
+        let asked = format!(r#"{{"token":"{token}","tool":"{tool}","args":{args}}}"#);
+        let ran = cli.fed(&["gateway", "gateway.toml", "--explain"], asked.as_bytes());
+        assert!(ran.stdout.starts_with('{'), "{}", ran.stderr);
+        let told: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let code = told["reasons"][0]["code"].as_str().unwrap_or("allow").to_owned();
+        code
+    };
+    let only = |method: &str, path: &str| {
+        format!("allow if granted($grant), method(\"{method}\"), path(\"{path}\");")
+    };
+    for (tool, args, method, path) in [
+        ("mail/send", "{}", "POST", "/mcp/mail"),
+        ("stripe/refund", "{}", "POST", "/refunds"),
+        ("stripe/get", r#"{"id":"a b"}"#, "GET", "/accounts/a%20b"),
+    ] {
+        assert_eq!(decided(&only(method, path), tool, args), "allow", "{tool}");
+        assert_eq!(decided(&only("PUT", path), tool, args), "policy-denied", "{tool}");
+        let denied = format!("deny if method(\"{method}\"); allow if granted($grant);");
+        assert_eq!(decided(&denied, tool, args), "policy-denied", "{tool}");
+    }
+    // What no request could ask for is no call.
+    for args in ["{}", r#"{"id":7}"#, r#"{"id":".."}"#, r#"{"id":"a/b"}"#, r#"{"id":""}"#] {
+        let code = decided("allow if granted($grant);", "stripe/get", args);
+        assert_eq!(code, "request-malformed", "{args}");
+    }
+    assert_eq!(decided("allow if granted($grant);", "stripe/none", "{}"), "request-malformed");
+}
