@@ -8,9 +8,8 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use super::refusal::Refusal;
 use crate::model::{Args, Json, JsonProfile};
 
-/// Headers that never reach a handler: the caller's credentials, what describes the framing of
-/// the body before it was read, and those that make some frameworks see another request than the
-/// one that was judged.
+/// Headers that never reach a handler: the caller's credentials, and what describes the framing of
+/// the body before it was read.
 const STRIPPED: &[&str] = &[
     "authorization",
     "proxy-authorization",
@@ -19,6 +18,10 @@ const STRIPPED: &[&str] = &[
     "trailer",
     "transfer-encoding",
     "content-length",
+];
+
+/// Headers that make some frameworks see another request than the one that was judged.
+pub(crate) const OVERRIDES: &[&str] = &[
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
@@ -28,7 +31,7 @@ const STRIPPED: &[&str] = &[
 
 /// Takes out the headers that a handler must not see.
 pub(crate) fn strip(headers: &mut HeaderMap) {
-    for name in STRIPPED {
+    for name in STRIPPED.iter().chain(OVERRIDES) {
         headers.remove(*name);
     }
 }

@@ -96,8 +96,17 @@ impl Guard {
 
 impl Shared {
     /// Holds every call from now on to another trust: every remembered token is a stranger again.
+    /// Where it is the same, nothing changes, and no answer ends for it.
     pub(super) fn hold_to(&self, trust: impl Fn(&Trust) -> Trust) {
-        self.tokens.rcu(|tokens| TokenCache::new(trust(tokens.trust()), self.cache_bytes_max));
+        self.tokens.rcu(|tokens| {
+            let (before, after) = (tokens.trust(), trust(tokens.trust()));
+            let is_same =
+                before.roots == after.roots && before.policy.version() == after.policy.version();
+            match is_same {
+                true => Arc::clone(tokens),
+                false => Arc::new(TokenCache::new(after, self.cache_bytes_max)),
+            }
+        });
     }
 
     /// Judges one request: gives what to forward, or the refusal, in either case recorded.

@@ -52,6 +52,20 @@ impl Template {
         Some(found)
     }
 
+    /// A path that these values of the captures make, each escaped; `None` where one is missing or
+    /// can stand in no path.
+    pub(crate) fn filled(&self, value: impl Fn(&str) -> Option<String>) -> Option<String> {
+        let mut path = String::new();
+        for segment in &self.segments {
+            path.push('/');
+            match segment {
+                Segment::Literal(text) => path.push_str(text),
+                Segment::Capture(name) => path.push_str(&encoded(&value(name)?)?),
+            }
+        }
+        Some(if path.is_empty() { "/".to_owned() } else { path })
+    }
+
     /// Sorts before every template that is less exact: a literal before a capture, from the left.
     pub(crate) fn rank(&self) -> Vec<bool> {
         self.segments.iter().map(|segment| segment.name().is_some()).collect()
@@ -139,6 +153,21 @@ pub(crate) fn decoded(segment: &str) -> Result<String, &'static str> {
         true => Err("the path holds a control character"),
         false => Ok(text),
     }
+}
+
+/// The text as one segment of a path, if it can be one.
+fn encoded(text: &str) -> Option<String> {
+    let mut segment = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                segment.push(char::from(byte));
+            }
+            // Writing to a string cannot fail.
+            other => drop(write!(segment, "%{other:02X}")),
+        }
+    }
+    (!segment.is_empty() && decoded(&segment).is_ok()).then_some(segment)
 }
 
 /// The names and values of a query string, in the order written.

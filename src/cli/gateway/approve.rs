@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use anyhow::{Context, anyhow, bail};
 
@@ -17,15 +18,55 @@ use crate::model::{Clock, Tool, ToolPattern};
 pub(super) struct Args {
     /// The settings of the gateway.
     file: PathBuf,
-    /// The tools whose definitions are approved, `server/tool` or `server/*`; without any, only what
-    /// differs is shown.
-    tools: Vec<String>,
+    /// The definitions that are approved, `server/tool@sha256:…` as they were shown; without any,
+    /// only what differs is shown. A tool that is gone is named without a digest.
+    tools: Vec<Wanted>,
+    /// Approve the tools named `server/tool` or `server/*` as their servers define them now, whether
+    /// or not anybody has seen that.
+    #[arg(long)]
+    as_it_is_now: bool,
+}
+
+/// A tool, or all of a server, and the one definition that is meant.
+#[derive(Clone, Debug)]
+struct Wanted {
+    tools: ToolPattern,
+    digest: Option<String>,
+}
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (tools, digest) = match text.rsplit_once("@sha256:") {
+            Some((tools, digest)) => (tools, Some(format!("sha256:{digest}"))),
+            None => (text, None),
+        };
+        let tools = tools.parse::<ToolPattern>().map_err(|why| why.to_string())?;
+        match (&tools, &digest) {
+            (ToolPattern::Server(_), Some(_)) => Err("a digest is of one tool".to_owned()),
+            _ => Ok(Self { tools, digest }),
+        }
+    }
+}
+
+impl Wanted {
+    /// Whether this approves what a tool is now.
+    fn approves(&self, definition: Option<&Definition>, as_it_is_now: bool) -> bool {
+        match (&self.digest, definition) {
+            (Some(digest), Some(definition)) => *digest == definition.digest.to_string(),
+            (Some(_), None) => false,
+            // That a tool is no more takes away only.
+            (None, None) => true,
+            (None, Some(_)) => as_it_is_now,
+        }
+    }
 }
 
 const EXAMPLE: &str = "\
-Example: look at what is new or changed, then approve it
+Example: look at what is new or changed, then approve what was shown
   hardtack gateway approve gateway.toml
-  hardtack gateway approve gateway.toml files/read_file web/*
+  hardtack gateway approve gateway.toml files/read_file@sha256:…
 
 A running gateway takes the file of approvals as soon as it changes. Exit code 3 says that something
 is not approved.";
@@ -45,12 +86,11 @@ impl Args {
         let path = settings.approved.clone().with_context(
             || "the settings name no file of approvals: add `approved = \"approved.json\"`",
         )?;
-        let wanted = self.tools.iter().map(|text| text.parse::<ToolPattern>());
-        let wanted = wanted.collect::<Result<Vec<_>, _>>()?;
+        let wanted = &self.tools;
         let servers: Vec<_> = match wanted.is_empty() {
             true => chosen(&settings, &[])?,
             false => {
-                let names = wanted.iter().map(|tool| tool.server().to_owned());
+                let names = wanted.iter().map(|wanted| wanted.tools.server().to_owned());
                 let names: BTreeSet<String> = names.collect();
                 chosen(&settings, &names.into_iter().collect::<Vec<_>>())?
             }
@@ -59,23 +99,34 @@ impl Args {
         let (mut open, mut taken) = (0, 0);
         for server in servers {
             let offered = runtime()?.block_on(offered(server))?;
-            for (tool, (found, definition)) in compared(server, &approved, offered) {
-                let take = wanted.iter().any(|pattern| pattern.matches(&tool));
-                show(out, &tool, found, definition.as_ref(), &approved)?;
-                match (found, definition, take) {
-                    (Found::Same, ..) => {}
-                    (Found::Gone, _, true) => approved = approved.without(&tool),
-                    (_, Some(definition), true) => {
+            let rows = compared(server, &approved, offered);
+            for tool in self.named(server).filter(|tool| !rows.contains_key(tool)) {
+                out.say(&format!("not approved: the server has no tool `{tool}`"));
+                open += 1;
+            }
+            for (tool, (found, definition)) in rows {
+                let definition = definition.as_ref();
+                show(out, &tool, found, definition, &approved)?;
+                let mut meant =
+                    wanted.iter().filter(|wanted| wanted.tools.matches(&tool)).peekable();
+                let is_meant = meant.peek().is_some();
+                let approves = meant.any(|wanted| wanted.approves(definition, self.as_it_is_now));
+                let is_other = is_meant && !approves && self.names_digest_of(&tool);
+                match (found, definition) {
+                    (Found::Same, _) if !is_other => continue,
+                    (_, None) if approves => approved = approved.without(&tool),
+                    (_, Some(definition)) if approves => {
                         let now = SystemClock.now();
-                        approved =
-                            approved.with(tool, definition, now).map_err(|why| anyhow!(why))?;
+                        let with = approved.with(tool, definition.clone(), now);
+                        approved = with.map_err(|why| anyhow!(why))?;
                     }
                     _ => {
                         open += 1;
+                        refuse(out, &tool, is_meant, is_other);
                         continue;
                     }
                 }
-                taken += usize::from(take && found != Found::Same);
+                taken += 1;
             }
         }
         if taken > 0 {
@@ -83,6 +134,29 @@ impl Args {
             out.say(&format!("approved {taken}, in `{}`", path.display()));
         }
         Ok(if open > 0 { Exit::Denied } else { Exit::Done })
+    }
+
+    /// The tools of a server that are named one by one.
+    fn named(&self, server: &Server) -> impl Iterator<Item = &Tool> {
+        self.tools.iter().filter_map(|wanted| match &wanted.tools {
+            ToolPattern::One(tool) if tool.server() == server.name => Some(tool),
+            _ => None,
+        })
+    }
+
+    fn names_digest_of(&self, tool: &Tool) -> bool {
+        self.tools.iter().any(|wanted| wanted.tools.matches(tool) && wanted.digest.is_some())
+    }
+}
+
+/// Says why a tool that was named is not approved.
+fn refuse(out: &mut Output, tool: &Tool, is_meant: bool, is_other: bool) {
+    if is_other {
+        out.say(&format!("not approved: `{tool}` is not as that digest says"));
+    } else if is_meant {
+        out.say(&format!(
+            "not approved: `{tool}` is named without the digest of what you have seen"
+        ));
     }
 }
 
@@ -134,8 +208,10 @@ fn show(
         Found::Changed => "changed",
         Found::Gone => "gone",
     };
-    out.line(format!("{tool}: {word}"))?;
-    let Some(definition) = definition.filter(|_| found != Found::Same) else { return Ok(()) };
+    let Some(definition) = definition.filter(|_| found != Found::Same) else {
+        return Ok(out.line(format!("{tool}: {word}"))?);
+    };
+    out.line(format!("{tool}@{}: {word}", definition.digest))?;
     let before = approved.tool(tool).map(|entry| &entry.definition.definition);
     let empty = serde_json::Map::new();
     let members = definition.definition.as_object().unwrap_or(&empty);

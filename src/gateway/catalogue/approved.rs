@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::definition::{Definition, Schema};
+use crate::mcp::Mirror;
 use crate::model::{Timestamp, Tool};
 
 /// Longest file of approved definitions, in bytes.
@@ -17,6 +18,7 @@ const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub struct Approved {
     tools: BTreeMap<Tool, Entry>,
     schemas: BTreeMap<Tool, Schema>,
+    mirrors: BTreeMap<Tool, Vec<Mirror>>,
 }
 
 /// One definition, and when it was approved.
@@ -62,7 +64,7 @@ impl Approved {
     }
 
     fn of(tools: BTreeMap<Tool, Entry>) -> Result<Self, String> {
-        let mut schemas = BTreeMap::new();
+        let (mut schemas, mut mirrors) = (BTreeMap::new(), BTreeMap::new());
         for (tool, entry) in &tools {
             if !entry.definition.is_whole() {
                 return Err(format!("`{tool}` has another digest than its definition"));
@@ -71,8 +73,13 @@ impl Approved {
             if let Some(schema) = schema.map_err(|why| format!("`{tool}` {why}"))? {
                 schemas.insert(tool.clone(), schema);
             }
+            // A definition that says this wrongly is withheld as soon as a list has it.
+            if let Some(of_tool) = entry.definition.mirrors().filter(|of_tool| !of_tool.is_empty())
+            {
+                mirrors.insert(tool.clone(), of_tool);
+            }
         }
-        Ok(Self { tools, schemas })
+        Ok(Self { tools, schemas, mirrors })
     }
 
     /// What was approved of a tool.
@@ -89,6 +96,11 @@ impl Approved {
         self.schemas.get(tool)
     }
 
+    /// The arguments that callers of a tool repeat in headers.
+    pub(super) fn mirrors(&self, tool: &Tool) -> &[Mirror] {
+        self.mirrors.get(tool).map_or(&[], Vec::as_slice)
+    }
+
     /// The same with one more definition approved.
     ///
     /// *Errors*: a sentence, where its schema cannot be used.
@@ -103,6 +115,7 @@ impl Approved {
     pub fn without(mut self, tool: &Tool) -> Self {
         self.tools.remove(tool);
         self.schemas.remove(tool);
+        self.mirrors.remove(tool);
         self
     }
 

@@ -9,14 +9,17 @@
 mod approved;
 mod definition;
 mod kinds;
+mod seen;
 mod work;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use approved::{Approved, Entry};
 pub use definition::{Definition, Digest};
+
+use seen::{News, Seen};
 
 use crate::config::gateway::{ArgumentKind, Server};
 use crate::guard::Refusal;
@@ -27,21 +30,11 @@ use crate::vocabulary::grant::ArgPath;
 /// The name of whatever of MCP is decided besides tools begins so; no tool's may.
 pub const RESERVED: &str = "mcp:";
 
-/// Most tools whose last seen definitions are remembered.
-const SEEN_MAX: usize = 100_000;
-
 /// What is known of every server's tools.
 pub struct Catalogue {
     servers: HashMap<String, Tools>,
     approved: Option<Approved>,
-    seen: Mutex<HashMap<Tool, Seen>>,
-}
-
-/// What a server last said of a tool.
-#[derive(Clone)]
-struct Seen {
-    digest: Digest,
-    mirrors: Arc<[Mirror]>,
+    seen: Mutex<Seen>,
 }
 
 struct Tools {
@@ -75,7 +68,7 @@ impl Catalogue {
     pub fn new(servers: &[Server], approved: Option<Approved>) -> Result<Self, String> {
         let servers = servers.iter().map(|server| Ok((server.name.clone(), Tools::of(server)?)));
         let servers = servers.collect::<Result<_, String>>()?;
-        Ok(Self { servers, approved, seen: Mutex::new(HashMap::new()) })
+        Ok(Self { servers, approved, seen: Mutex::default() })
     }
 
     /// The same settings anew, with what was seen so far.
@@ -99,9 +92,13 @@ impl Catalogue {
         labels
     }
 
-    /// The arguments of a tool that callers repeat in headers, as far as a list was seen.
+    /// The arguments of a tool that callers repeat in headers, as its server last said; before that,
+    /// as was approved.
     pub fn mirrors(&self, tool: &Tool) -> Vec<Mirror> {
-        self.seen().get(tool).map(|seen| seen.mirrors.to_vec()).unwrap_or_default()
+        if let Some(said) = self.seen().get(tool) {
+            return said.mirrors.to_vec();
+        }
+        self.approved.as_ref().map(|approved| approved.mirrors(tool).to_vec()).unwrap_or_default()
     }
 
     /// Holds a call that its token allows to what is known of its tool.
@@ -148,13 +145,14 @@ impl Catalogue {
             Some(Some(_)) => Standing::Changed,
             Some(None) => Standing::New,
         };
-        let mut seen = self.seen();
-        if seen.len() < SEEN_MAX || seen.contains_key(&tool) {
-            let before = seen.insert(tool.clone(), Seen { digest: read.digest.clone(), mirrors });
-            let is_news = before.is_none_or(|before| before.digest != read.digest);
-            if standing != Standing::Good && is_news {
-                tracing::warn!(%tool, digest = %read.digest, ?standing, "withheld a tool");
-            }
+        let (is_approved, is_withheld) =
+            (matches!(approved, Some(Some(_))), standing != Standing::Good);
+        let news = self.seen().note(&tool, read.digest.clone(), mirrors, is_approved, is_withheld);
+        if news != News::None {
+            tracing::warn!(%tool, digest = %read.digest, ?standing, "withheld a tool");
+        }
+        if news == News::Last {
+            tracing::warn!(%tool, "more that is withheld is not told");
         }
         (Some(tool), standing)
     }
@@ -163,7 +161,7 @@ impl Catalogue {
         Some(&self.approved.as_ref()?.tool(tool)?.definition.digest)
     }
 
-    fn seen(&self) -> MutexGuard<'_, HashMap<Tool, Seen>> {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -298,6 +296,22 @@ mod tests {
         assert_eq!(code(&without, "read", r#"{"path":1}"#), "request-malformed");
         assert_eq!(code(&without, "read", r#"{"path":"/a","x":1}"#), "good");
         assert_eq!(code(&without, "other", "{}"), "good");
+    }
+
+    #[test]
+    fn headers_are_known_from_what_was_approved_until_a_list_is_seen() {
+        let header = r#"{"type":"string","x-mcp-header":"Region"}"#;
+        let with = READ.replace(r#"{"type":"string","maxLength":20}"#, header);
+        let catalogue = Catalogue::new(&servers(), Some(approved(&with))).unwrap();
+        let names = |catalogue: &Catalogue| -> Vec<String> {
+            let mirrors = catalogue.mirrors(&tool("read")).into_iter();
+            mirrors.map(|mirror| mirror.header().to_owned()).collect()
+        };
+        assert_eq!(names(&catalogue), ["region"]);
+        let json = Json::parse(READ.as_bytes(), JsonProfile::default()).unwrap();
+        catalogue.observe("files", &json);
+        assert_eq!(names(&catalogue), Vec::<String>::new());
+        assert_eq!(names(&Catalogue::new(&servers(), None).unwrap()), Vec::<String>::new());
     }
 
     #[test]

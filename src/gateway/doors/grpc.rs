@@ -7,6 +7,7 @@ use envoy_types::ext_authz::v3::pb::{
 use envoy_types::ext_authz::v3::{
     CheckResponseExt, DeniedHttpResponseBuilder, OkHttpResponseBuilder,
 };
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::BodyExt;
 use tokio::net::TcpListener;
@@ -78,12 +79,16 @@ fn asked(request: CheckRequest) -> Option<Asked> {
         (true, true) => Bytes::new(),
     };
     let is_whole = !partial && u64::try_from(http.size).is_ok_and(|size| size == body.len() as u64);
+    let length = headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
     let body = match (body.is_empty(), http.size) {
         _ if partial => Told::There,
-        (true, 0) => Told::None,
-        // Envoy knows no length of a body that comes in pieces, nor where there is none.
-        (true, ..0) => Told::Nothing,
         (true, 1..) => Told::There,
+        // The size is that of what had come when Envoy asked: 0 for a body that it does not wait for.
+        (true, ..=0) => match length {
+            Some(b"0") => Told::None,
+            Some(_) => Told::There,
+            None => Told::Nothing,
+        },
         (false, ..0) => Told::Whole(body),
         (false, _) if is_whole => Told::Whole(body),
         (false, _) => Told::There,

@@ -18,10 +18,11 @@ const PARTIAL: &str = "x-envoy-auth-partial-body";
 /// The doors over HTTP.
 ///
 /// *Shape*: `/auth-request` for nginx, which learns of the request by `X-Original-Method`,
-/// `X-Original-URI`, `X-Original-Content-Length` and `X-Original-Transfer-Encoding`; `/forward-auth`
+/// `X-Original-URI`, `X-Original-Protocol`, `X-Original-Content-Length`,
+/// `X-Original-Transfer-Encoding`, `X-Original-Upgrade` and `X-Original-Body`; `/forward-auth`
 /// for Traefik, by `X-Forwarded-Method`, `X-Forwarded-Uri` and `X-Forwarded-Host`; `/ext-authz/…` for
-/// Envoy, which asks with the method and the path of the request. 200 says that the request may go up,
-/// with `X-Hardtack-Tool`, `-Task` and `-Principal`.
+/// Envoy, which asks with the method and the path of the request, and takes no `#` in it. 200 says that
+/// the request may go up, with `X-Hardtack-Tool`, `-Task` and `-Principal`.
 pub fn router(gateway: Gateway) -> Router {
     Router::new()
         .route("/auth-request", any(auth_request))
@@ -35,13 +36,11 @@ pub fn router(gateway: Gateway) -> Router {
 async fn auth_request(State(gateway): State<Gateway>, request: Request) -> Response<Body> {
     let (parts, _) = request.into_parts();
     let text = |name| text(&parts.headers, name);
-    let length = text("x-original-content-length").filter(|length| length != "0");
-    let has_body = length.is_some() || text("x-original-transfer-encoding").is_some();
     let asked = Asked {
         method: text("x-original-method").unwrap_or_default(),
         target: text("x-original-uri").unwrap_or_default(),
         host: text("x-original-host").or_else(|| text(HOST.as_str())),
-        body: if has_body { Told::There } else { Told::None },
+        body: announced(&parts.headers),
         headers: parts.headers.clone(),
     };
     let mut answer = answer(&gateway, asked.decide(&gateway).await);
@@ -49,6 +48,21 @@ async fn auth_request(State(gateway): State<Gateway>, request: Request) -> Respo
         *answer.status_mut() = StatusCode::FORBIDDEN;
     }
     answer
+}
+
+/// What nginx tells of a body, before it has read any. Where neither a length nor an encoding is told
+/// there is none in HTTP/1, and may be one in what came after. `X-Original-Body: dropped` says that
+/// none goes up, whatever comes.
+fn announced(headers: &HeaderMap) -> Told {
+    let length = text(headers, "x-original-content-length");
+    let encoding = text(headers, "x-original-transfer-encoding");
+    let protocol = text(headers, "x-original-protocol").unwrap_or_default();
+    let is_dropped = text(headers, "x-original-body").is_some_and(|body| body == "dropped");
+    match (length.as_deref(), encoding) {
+        (Some("0"), None) => Told::None,
+        (None, None) if is_dropped || matches!(&*protocol, "HTTP/1.0" | "HTTP/1.1") => Told::None,
+        _ => Told::There,
+    }
 }
 
 async fn forward_auth(State(gateway): State<Gateway>, request: Request) -> Response<Body> {

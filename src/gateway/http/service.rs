@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderName, UPGRADE};
+use http::header::{AUTHORIZATION, CONNECTION, HeaderName, UPGRADE};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::upgrade::OnUpgrade;
@@ -153,7 +153,7 @@ impl HttpProxy {
             Shown::Whole(bytes) => Body::from(bytes),
             Shown::Hidden if shared.takes_hidden(parts) => Body::empty(),
             Shown::Hidden => {
-                let why = "the arguments are in a body that the proxy does not show";
+                let why = "the proxy does not show the request's body, or whether there is one";
                 let refusal = Refusal::malformed(StatusCode::BAD_REQUEST, why);
                 return Err(admitted.refuse(refusal).await);
             }
@@ -255,22 +255,21 @@ impl Shared {
             Err(error) => return error.response(),
         };
         let every = self.options.tenure_every;
-        if changes {
-            let changed = upstream.change(request, credential.as_ref()).await;
-            return match changed {
-                Ok((answer, Some(tunnel))) => joined(answer, tunnel, caller, tenure, every),
-                Ok((answer, None)) => answer,
-                Err(error) => error.response(),
-            };
-        }
-        let answer = match upstream.send(request, credential.as_ref()).await {
-            Ok(answer) if is_event_stream(&answer) => {
-                answer.map(|body| Body::new(Tenured::new(body, tenure, every)))
-            }
-            Ok(answer) => answer,
-            Err(error) => error.response(),
+        let answer = match changes {
+            true => match upstream.change(request, credential.as_ref()).await {
+                Ok((answer, Some(tunnel))) => {
+                    return joined(answer, tunnel, caller, tenure, every);
+                }
+                Ok((answer, None)) => Ok(answer),
+                Err(error) => Err(error),
+            },
+            false => upstream.send(request, credential.as_ref()).await,
         };
-        flight.until_sent(answer)
+        // Nothing says of an answer how long it will go on.
+        flight.until_sent(match answer {
+            Ok(answer) => answer.map(|body| Body::new(Tenured::new(body, tenure, every))),
+            Err(error) => error.response(),
+        })
     }
 
     /// The request as it goes up: path and query as they came, below the upstream's own.
@@ -307,12 +306,6 @@ fn joined(
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     answer
-}
-
-/// Whether an answer may go on for ever.
-fn is_event_stream(answer: &Response<Body>) -> bool {
-    let kind = answer.headers().get(CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase());
-    kind.is_some_and(|kind| kind.starts_with(b"text/event-stream"))
 }
 
 impl fmt::Debug for HttpProxy {

@@ -1,4 +1,4 @@
-//! An answer without an end of its own, which ends with its caller's token.
+//! An answer, which ends with its caller's token at the latest.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

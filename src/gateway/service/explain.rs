@@ -3,10 +3,11 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::{OpenError, parts};
-use crate::config::gateway::GatewaySettings;
+use crate::config::gateway::{GatewaySettings, Server, ServerKind};
 use crate::decide::{Decision, decide};
+use crate::guard::path::Template;
 use crate::guard::{Refusal, TokenCache, Trust};
-use crate::model::{Args, Request, Timestamp, Tool};
+use crate::model::{Args, Code, Json, Reason, Request, Timestamp, Tool};
 use crate::verify::{DangerUnrevoked, RevocationView};
 
 /// What a gateway would do with one call, and why.
@@ -28,7 +29,8 @@ pub struct Explained {
 /// and no source of revocations.
 ///
 /// *Shape*: a token that is bound to a holder is refused with `proof-missing`, since the call comes
-/// without a proof. *Errors*: [`OpenError`] where the settings cannot be used.
+/// without a proof. Method and path are those of the server's own endpoint, `POST /mcp/SERVER`, or of
+/// the first of its routes that these arguments can be sent to. *Errors*: [`OpenError`] where the settings cannot be used.
 pub fn explain(
     settings: &GatewaySettings,
     token: &str,
@@ -58,19 +60,41 @@ pub fn explain(
     let cache = TokenCache::new(trust, 0);
     let decided = || -> Result<Decision, Refusal> {
         let known = cache.find(token, now)?;
-        catalogue.check(&tool, &args)?;
+        let http = server.map(|server| place(server, &tool, &args)).transpose()?;
         let request = Request {
             tool,
             args,
             labels: labels.clone(),
             audience: settings.gateway.clone(),
             time: now,
-            http: None,
+            http,
         };
         let verified = known.authentic().admit_with(view, now, None)?;
-        Ok(decide(&verified, known.program(), &request))
+        let decision = decide(&verified, known.program(), &request);
+        if decision.is_allow() {
+            catalogue.check(&request.tool, &request.args)?;
+        }
+        Ok(decision)
     };
     let decision =
         decided().unwrap_or_else(|refusal| Decision::Deny { reasons: refusal.reasons().to_vec() });
     Ok(Explained { decision, labels, credential, knows_revocations: bundle.is_some() })
+}
+
+/// Method and path of the request that would ask for a call.
+fn place(server: &Server, tool: &Tool, args: &Args) -> Result<(String, String), Reason> {
+    if matches!(server.kind, ServerKind::McpHttp | ServerKind::McpStdio) {
+        return Ok(("POST".to_owned(), format!("/mcp/{}", server.name)));
+    }
+    let captured = |name: &str| match args.value().member(name) {
+        Some(Json::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let mut routes = server.routes.iter().filter(|route| route.tool == tool.name());
+    let place = routes.find_map(|route| {
+        let path = Template::parse(&route.path).ok()?.filled(captured)?;
+        Some((route.method.clone(), path))
+    });
+    let why = "no route of the server asks for this tool with these arguments in its path";
+    place.ok_or_else(|| Reason::new(Code::RequestMalformed, why))
 }

@@ -200,6 +200,19 @@ async fn a_remembered_token_is_forgotten_with_its_root() {
 }
 
 #[tokio::test]
+async fn the_same_trust_again_ends_nothing() {
+    let api = api();
+    let before = api.guard.shared.tokens.load_full();
+    let is_kept = || Arc::ptr_eq(&before, &api.guard.shared.tokens.load());
+    api.guard.trust(before.trust().roots.clone());
+    api.guard.set_policy(Policy::standard().unwrap());
+    assert!(is_kept());
+    let policy = "allow if tool($server, $tool), $server == \"none\";";
+    api.guard.set_policy(Policy::parse([("policy", policy)]).unwrap());
+    assert!(!is_kept());
+}
+
+#[tokio::test]
 async fn bad_tokens_take_no_room_among_the_remembered() {
     let api = api();
     assert_eq!(api.answer(call("POST", "/refunds", "{}")).await, (200, None));

@@ -10,7 +10,7 @@ use hardtack::gateway::doors::serve_grpc;
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
 
-use super::{READ_A, World, bearer};
+use super::{ALL, MORE, READ_A, World, bearer};
 
 async fn client(world: &World) -> AuthorizationClient<Channel> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -109,4 +109,31 @@ async fn a_request_that_tells_of_nothing_is_an_error() {
     let mut client = client(&world).await;
     let status = client.check(CheckRequest { attributes: None }).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn envoy_tells_of_nothing_that_goes_up_unjudged() {
+    let (world, bearer) = (World::with(MORE).await, bearer(ALL));
+    let mut client = client(&world).await;
+    let mut ask = async |method: &str, path: &str, more: (&str, &str)| {
+        let mut request = http(method, path, &bearer, b"", 0);
+        request.headers.insert(more.0.to_owned(), more.1.to_owned());
+        told(client.check(asking(request)).await.unwrap().into_inner()).map(|_| 200)
+    };
+    let none = ("accept", "*/*");
+    for (method, path, more, expected) in [
+        ("GET", "/files/a", none, Ok(200)),
+        ("GET", "/files/a#/../../secret", none, Err(400)),
+        // Where Envoy does not wait for bodies it says 0 of each.
+        ("POST", "/search", none, Err(400)),
+        ("DELETE", "/files/a", none, Err(400)),
+        ("POST", "/search", ("content-length", "0"), Ok(200)),
+        ("DELETE", "/files/a", ("content-length", "2"), Err(400)),
+        ("GET", "/files/a", ("content-length", "2"), Err(400)),
+        ("GET", "/files/a", ("x-http-method-override", "DELETE"), Err(400)),
+        ("GET", "/files/a", ("upgrade", "websocket"), Err(400)),
+        ("GET", "/live", ("upgrade", "websocket"), Ok(200)),
+    ] {
+        assert_eq!(ask(method, path, more).await, expected, "{method} {path} {more:?}");
+    }
 }

@@ -31,13 +31,18 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// The example's gateway, with more routes.
+    async fn with(routes: &str) -> Self {
         let roots = format!("roots = [\"{}\"]", root().public());
         let settings: String = SETTINGS
             .lines()
             .map(|line| if line.starts_with("roots") { roots.clone() } else { line.to_owned() })
             .map(|line| format!("{line}\n"))
             .collect();
-        let settings = GatewaySettings::from_toml(&settings).unwrap();
+        let settings = GatewaySettings::from_toml(&(settings + routes)).unwrap();
         let sink = Arc::<MemorySink>::default();
         let gateway = Gateway::of(settings, sink.clone(), Path::new(""), true).unwrap();
         // Nobody answers where the settings say that revocations come from.
@@ -78,7 +83,23 @@ fn bearer(grants: &str) -> String {
     format!("Bearer {}", token.to_text())
 }
 
+/// Routes that the example has not: one that changes things without a body, and one for WebSockets.
+const MORE: &str = r#"
+[[server.route]]
+method = "DELETE"
+path = "/files/{name}"
+tool = "delete"
+
+[[server.route]]
+method = "GET"
+path = "/live"
+tool = "live"
+upgrade = true
+"#;
+
 const READ_A: &str = r#"[{"tool":"files/read","args":{"name":{"eq":"a"}}},{"tool":"files/write"}]"#;
+
+const ALL: &str = r#"[{"tool":"files/*"}]"#;
 
 #[tokio::test]
 async fn traefik_asks_by_forwarded_headers() {
@@ -124,4 +145,79 @@ async fn envoy_asks_with_the_request_itself() {
     let bare = client().get(format!("{}/ext-authz/files/a", world.doors)).send().await.unwrap();
     assert_eq!(bare.status(), 401);
     assert!(bare.headers().contains_key("www-authenticate"));
+}
+
+/// A request to `/forward-auth` about another: its method, its target and more headers.
+async fn forwarded(world: &World, bearer: &str, told: (&str, &str), more: &[(&str, &str)]) -> u16 {
+    let request = client().get(format!("{}/forward-auth", world.doors));
+    let request = request.header("x-forwarded-method", told.0).header("x-forwarded-uri", told.1);
+    let request = request.header("authorization", bearer).header("x-forwarded-host", "127.0.0.1");
+    let request = more.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    request.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn a_target_is_a_path_and_a_query_to_the_last_byte() {
+    let (world, bearer) = (World::with(MORE).await, bearer(ALL));
+    let ask = async |target: &str| forwarded(&world, &bearer, ("GET", target), &[]).await;
+    assert_eq!(ask("/files/a").await, 200);
+    assert_eq!(ask("/files/a?x=1").await, 200);
+    for target in [
+        "/files/a#/../../secret",
+        "/files/a#",
+        "/files/a?x=1#?name=b",
+        "http://127.0.0.1/files/a",
+        "*",
+    ] {
+        assert_eq!(ask(target).await, 400, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_told_of_may_be_in_whatever_does_not_only_read() {
+    let (world, bearer) = (World::with(MORE).await, bearer(ALL));
+    let ask =
+        async |method: &str, target: &str| forwarded(&world, &bearer, (method, target), &[]).await;
+    assert_eq!(ask("GET", "/files/a").await, 200);
+    assert_eq!(ask("HEAD", "/files/a").await, 200);
+    assert_eq!(ask("DELETE", "/files/a").await, 400);
+    assert_eq!(ask("POST", "/search").await, 400);
+    assert_eq!(ask("PUT", "/files/a").await, 200);
+}
+
+#[tokio::test]
+async fn headers_that_name_another_request_are_refused() {
+    let (world, bearer) = (World::with(MORE).await, bearer(ALL));
+    for (name, value) in [
+        ("X-HTTP-Method-Override", "PUT"),
+        ("X-HTTP-Method", "PUT"),
+        ("X-Method-Override", "PUT"),
+        ("X-Original-URL", "/admin"),
+        ("X-Rewrite-URL", "/admin"),
+        ("X_Rewrite_URL", "/admin"),
+    ] {
+        let status = forwarded(&world, &bearer, ("GET", "/files/a"), &[(name, value)]).await;
+        assert_eq!(status, 400, "{name}");
+        let asked = client().get(format!("{}/ext-authz/files/a", world.doors));
+        let asked = asked.header("authorization", &bearer).header(name, value).send().await;
+        assert_eq!(asked.unwrap().status(), 400, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_changes_its_protocol_only_where_the_route_says_so() {
+    let (world, bearer) = (World::with(MORE).await, bearer(ALL));
+    let ask = async |path: &str, more: &[(&str, &str)]| {
+        forwarded(&world, &bearer, ("GET", path), more).await
+    };
+    for (name, value, on_live) in [
+        ("upgrade", "websocket", 200),
+        ("upgrade", "h2c", 400),
+        ("x-forwarded-proto", "ws", 200),
+        ("x-forwarded-proto", "WSS", 200),
+    ] {
+        assert_eq!(ask("/files/a", &[(name, value)]).await, 400, "{name}: {value}");
+        assert_eq!(ask("/live", &[(name, value)]).await, on_live, "{name}: {value}");
+    }
+    assert_eq!(ask("/files/a", &[("x-forwarded-proto", "https")]).await, 200);
 }

@@ -1,7 +1,11 @@
+#[cfg(feature = "envoy")]
+use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
+#[cfg(feature = "envoy")]
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::{READ_A, World, bearer, header};
+use super::{ALL, MORE, READ_A, World, bearer, header};
 use crate::raw_http::{RawServer, exchange, ok};
 
 const CONF: &str = include_str!("../../../examples/proxies/nginx.conf");
@@ -10,6 +14,9 @@ const CONF: &str = include_str!("../../../examples/proxies/nginx.conf");
 struct Nginx {
     child: Child,
     base: String,
+    /// The same over HTTP/2 without TLS, where the client has to know that.
+    #[cfg_attr(not(feature = "envoy"), expect(dead_code, reason = "there is no client"))]
+    http2: String,
     _dir: tempfile::TempDir,
 }
 
@@ -22,12 +29,15 @@ impl Nginx {
             println!("skipped: there is no `nginx`");
             return None;
         }
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        drop(listener);
+        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (one, two) = (free(), free());
+        let address = one.local_addr().unwrap().to_string();
+        let http2 = two.local_addr().unwrap().to_string();
+        drop((one, two));
+        let listen = format!("listen {address};\n        listen {http2} http2;");
         let dir = tempfile::tempdir().unwrap();
         let conf = CONF
-            .replace("127.0.0.1:8080", &address)
+            .replace("listen 127.0.0.1:8080;", &listen)
             .replace("http://127.0.0.1:9091", doors)
             .replace("http://127.0.0.1:9000", upstream);
         std::fs::write(dir.path().join("nginx.conf"), conf).unwrap();
@@ -43,7 +53,7 @@ impl Nginx {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Some(Self { child, base: format!("http://{address}"), _dir: dir })
+        Some(Self { child, base: format!("http://{address}"), http2, _dir: dir })
     }
 
     /// The status and the whole answer.
@@ -58,6 +68,53 @@ impl Nginx {
         let answer = exchange(&self.base, request).await;
         (answer.split(' ').nth(1).unwrap_or_default().to_owned(), answer)
     }
+}
+
+/// A body of no length that is told before.
+#[cfg(feature = "envoy")]
+struct Unannounced(Option<&'static str>);
+
+#[cfg(feature = "envoy")]
+impl http_body::Body for Unannounced {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
+        Poll::Ready(self.0.take().map(|text| Ok(http_body::Frame::data(text.into()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+/// The status of an answer over HTTP/2, or 0 where the stream was reset; the body is sent after the head.
+#[cfg(feature = "envoy")]
+async fn over_http2(
+    address: &str,
+    line: (&str, &str),
+    bearer: &str,
+    more: &[(&str, &str)],
+    body: Option<&'static str>,
+) -> u16 {
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let opened = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (mut client, connection) = opened.await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = http::Request::builder().method(line.0);
+    let request = request.uri(format!("http://{address}{}", line.1));
+    let request = request.header("authorization", bearer);
+    let request = more.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let request = request.header("content-type", "application/json");
+    let request = request.body(Unannounced(body)).unwrap();
+    let answer = client.send_request(request).await;
+    connection.abort();
+    answer.map_or(0, |answer| answer.status().as_u16())
 }
 
 impl Drop for Nginx {
@@ -132,4 +189,98 @@ async fn nginx_passes_on_nothing_where_the_gateway_is_gone() {
     let Some(nginx) = Nginx::start("http://127.0.0.1:9", &upstream.base).await else { return };
     let (status, _) = nginx.ask("GET /files/a", &bearer(READ_A), "\r\n").await;
     assert_eq!((status.as_str(), upstream.asked().len()), ("500", 0));
+}
+
+#[tokio::test]
+async fn nginx_sends_up_the_target_that_was_judged_and_no_other() {
+    let world = World::with(MORE).await;
+    let upstream = RawServer::answering(ok("file")).await;
+    let Some(nginx) = Nginx::start(&world.doors, &upstream.base).await else { return };
+    let bearer = bearer(ALL);
+    for (head, rest) in [
+        ("GET /files/a#/../../secret", "\r\n"),
+        ("GET /files/a#", "\r\n"),
+        ("GET /files/a?x=1#?name=b", "\r\n"),
+        ("GET http://127.0.0.1:8080/files/a#b", "\r\n"),
+        ("GET /files/a", "x-http-method-override: DELETE\r\n\r\n"),
+        ("GET /files/a", "x-rewrite-url: /admin\r\n\r\n"),
+        ("GET /files/a", "connection: upgrade\r\nupgrade: websocket\r\n\r\n"),
+        ("GET /files/a", "x-original-body: dropped\r\ncontent-length: 2\r\n\r\n{}"),
+        ("DELETE /files/a", "x-original-body: dropped\r\ncontent-length: 2\r\n\r\n{}"),
+    ] {
+        let (status, answer) = nginx.ask(head, &bearer, rest).await;
+        assert_eq!(status, "403", "{head} {rest}: {answer}");
+    }
+    assert_eq!(upstream.asked(), Vec::<String>::new());
+    for head in ["GET /files/a?x=%23", "HEAD /files/a%20b", "DELETE /files/a"] {
+        let (status, answer) = nginx.ask(head, &bearer, "\r\n").await;
+        assert_eq!(status, "200", "{head}: {answer}");
+        let arrived = upstream.asked().pop().unwrap();
+        assert!(arrived.starts_with(&format!("{head} HTTP/1.")), "{arrived}");
+    }
+}
+
+#[cfg(feature = "envoy")]
+#[tokio::test]
+async fn nginx_sends_up_no_body_over_http2_that_nobody_judged() {
+    let world = World::with(MORE).await;
+    let upstream = RawServer::answering(ok("file")).await;
+    let Some(nginx) = Nginx::start(&world.doors, &upstream.base).await else { return };
+    let bearer = bearer(ALL);
+    let ask = async |method: &str, path: &str, more: &[(&str, &str)], body| {
+        over_http2(&nginx.http2, (method, path), &bearer, more, body).await
+    };
+    let evil = Some("{\"q\":\"evil\"}");
+    for (method, path, body) in [
+        ("POST", "/search", evil),
+        ("DELETE", "/files/a", evil),
+        // Nor can nginx tell these from the ones above.
+        ("POST", "/search", None),
+        ("DELETE", "/files/a", None),
+    ] {
+        assert_eq!(ask(method, path, &[], body).await, 403, "{method} {path} {body:?}");
+        let forged = [("x-original-protocol", "HTTP/1.1"), ("x-original-body", "dropped")];
+        assert_eq!(ask(method, path, &forged, body).await, 403, "{method} {path} {body:?}");
+    }
+    let short = ask("POST", "/search", &[("content-length", "0")], evil).await;
+    assert_ne!(short, 200);
+    assert_eq!(upstream.asked(), Vec::<String>::new());
+
+    // What reads goes up without what came as its body.
+    for (method, body) in [("GET", None), ("HEAD", None), ("GET", evil)] {
+        assert_eq!(ask(method, "/files/a", &[], body).await, 200, "{method} {body:?}");
+        let arrived = upstream.asked().pop().unwrap();
+        assert!(arrived.starts_with(&format!("{method} /files/a HTTP/1.")), "{arrived}");
+        assert!(arrived.ends_with("\r\n\r\n"), "{arrived}");
+        assert_eq!(header(&arrived, "transfer-encoding"), None, "{arrived}");
+    }
+    assert_eq!(ask("PUT", "/files/a", &[], Some("bytes")).await, 200);
+    assert!(upstream.asked().pop().unwrap().ends_with("bytes"));
+    assert_eq!(ask("POST", "/search", &[("content-length", "0")], None).await, 200);
+}
+
+#[tokio::test]
+async fn nginx_that_does_not_tell_its_protocol_has_told_of_no_body() {
+    let world = World::with(MORE).await;
+    let ask = async |more: &[(&str, &str)]| {
+        let request = crate::support_guard::client().get(format!("{}/auth-request", world.doors));
+        let request = request.header("authorization", bearer(ALL));
+        let request = request.header("x-original-method", "DELETE");
+        let request = request.header("x-original-uri", "/files/a");
+        let request =
+            more.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.send().await.unwrap().status().as_u16()
+    };
+    for (more, expected) in [
+        (vec![], 403),
+        (vec![("x-original-protocol", "HTTP/2.0")], 403),
+        (vec![("x-original-protocol", "HTTP/3.0")], 403),
+        (vec![("x-original-protocol", "HTTP/1.0")], 200),
+        (vec![("x-original-protocol", "HTTP/1.1")], 200),
+        (vec![("x-original-protocol", "HTTP/1.1"), ("x-original-transfer-encoding", "x")], 403),
+        (vec![("x-original-body", "dropped")], 200),
+        (vec![("x-original-content-length", "0")], 200),
+    ] {
+        assert_eq!(ask(&more).await, expected, "{more:?}");
+    }
 }

@@ -197,24 +197,34 @@ async fn answers_come_down_as_they_are_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn an_event_stream_ends_with_its_token() {
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked";
-    let events = vec![
-        send(format!("{head}\r\n\r\n9\r\ndata: 1\n\n\r\n")),
-        Step::Wait(Duration::from_secs(600)),
-    ];
-    let server = RawServer::answering(events).await;
-    let gateway = Gateway::before(&server).await;
-    let (base, guard) = (gateway.base.clone(), gateway.guard.clone());
-    let reading = tokio::spawn(async move {
-        exchange(&base, request("GET /accounts/7", "accept: text/event-stream\r\n", "")).await
-    });
-    while server.asked().is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+async fn an_answer_of_any_kind_ends_with_its_token() {
+    for (kind, line, more) in [
+        ("text/event-stream", "GET /accounts/7", "accept: text/event-stream\r\n"),
+        ("application/x-ndjson", "GET /accounts/7", ""),
+        ("application/octet-stream", "POST /refunds/7", ""),
+        // An upstream that answers with something else than a WebSocket.
+        ("text/plain", "GET /live", WEBSOCKET),
+    ] {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked");
+        let pieces = vec![
+            send(format!("{head}\r\n\r\n9\r\ndata: 1\n\n\r\n")),
+            Step::Wait(Duration::from_secs(600)),
+        ];
+        let server = RawServer::answering(pieces).await;
+        let gateway = Gateway::before(&server).await;
+        let (base, guard) = (gateway.base.clone(), gateway.guard.clone());
+        let reading = tokio::spawn(async move { exchange(&base, request(line, more, "")).await });
+        while server.asked().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(!reading.is_finished(), "{kind}");
+        guard.publish(AllRevoked);
+        let answer = ended(reading).await.unwrap();
+        assert!(answer.contains("data: 1") && !answer.ends_with("0\r\n\r\n"), "{answer}");
     }
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(!reading.is_finished());
-    guard.publish(AllRevoked);
-    let answer = ended(reading).await.unwrap();
-    assert!(answer.contains("data: 1") && !answer.ends_with("0\r\n\r\n"), "{answer}");
 }
+
+/// A client that stays would keep the connection; `request` says that it closes.
+const WEBSOCKET: &str = "upgrade: websocket\r\nconnection: upgrade\r\n\
+    sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";

@@ -17,7 +17,6 @@ use tokio::sync::mpsc;
 
 use super::upstream::{Arrived, events, json, plain};
 use super::world::{META, Settings, World, told};
-use crate::support_guard::root;
 
 /// A sink that is out of order.
 struct Broken(AtomicUsize);
@@ -229,7 +228,7 @@ async fn an_answer_lasts_as_long_as_its_token_holds() {
         assert_eq!(answer.chunk().await.unwrap().unwrap(), NOTE);
         match ends {
             "revoked" => world.guard.publish(Everything),
-            _ => world.guard.trust(TrustedRoots::one(root().public())),
+            _ => world.guard.trust(TrustedRoots::default()),
         }
         tokio::time::timeout(Duration::from_secs(10), one.closed()).await.unwrap();
         assert!(answer.chunk().await.is_err(), "{ends}");
