@@ -179,8 +179,7 @@ url = "http://127.0.0.1:1/mcp"
         let ran = cli.fed(&["gateway", "gateway.toml", "--explain"], asked.as_bytes());
         assert!(ran.stdout.starts_with('{'), "{}", ran.stderr);
         let told: Value = serde_json::from_str(&ran.stdout).unwrap();
-        let code = told["reasons"][0]["code"].as_str().unwrap_or("allow").to_owned();
-        code
+        told["reasons"][0]["code"].as_str().unwrap_or("allow").to_owned()
     };
     let only = |method: &str, path: &str| {
         format!("allow if granted($grant), method(\"{method}\"), path(\"{path}\");")

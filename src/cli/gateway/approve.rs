@@ -209,7 +209,7 @@ fn show(
         Found::Gone => "gone",
     };
     let Some(definition) = definition.filter(|_| found != Found::Same) else {
-        return Ok(out.line(format!("{tool}: {word}"))?);
+        return out.line(format!("{tool}: {word}"));
     };
     out.line(format!("{tool}@{}: {word}", definition.digest))?;
     let before = approved.tool(tool).map(|entry| &entry.definition.definition);

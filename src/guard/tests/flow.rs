@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use http::HeaderValue;
 
 use super::*;
+use crate::decide::Policy;
 use crate::guard::flow::Decider;
 use crate::model::Key16;
 use crate::record::{Redaction, Sink, SinkError, audit};
