@@ -5,7 +5,7 @@ use super::load::Target;
 use super::process::Running;
 use super::world::World;
 
-const CONNECTIONS: usize = 2000;
+const CONNECTIONS: usize = 5000;
 
 pub(super) async fn measure(report: &mut Report, world: &World) {
     let target = Target::post(&format!("{}/refunds/ch_1", world.http()), Some(&world.token));

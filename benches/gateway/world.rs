@@ -57,7 +57,7 @@ impl World {
 
     /// Where the gateway serves plain HTTP.
     pub(super) fn http(&self) -> String {
-        format!("http://{}/http/refunds", self.address)
+        format!("http://{}", self.address)
     }
 
     /// Where the gateway serves MCP.
@@ -98,6 +98,7 @@ fn settings_text(address: &str, source: &str, root: &str, origin: &str) -> Strin
 gateway = "bench-gateway"
 [listen]
 address = "{address}"
+connections_max = 20000
 [authority]
 sources = ["{source}"]
 roots = ["{root}"]

@@ -66,6 +66,7 @@ mod following;
 mod freshness;
 #[cfg(feature = "cli")]
 mod gateway_http;
+mod gateway_idle;
 #[cfg(feature = "cli")]
 mod gateway_service;
 mod generators;
