@@ -7,6 +7,7 @@ use envoy_types::ext_authz::v3::pb::{
 use envoy_types::ext_authz::v3::{
     CheckResponseExt, DeniedHttpResponseBuilder, OkHttpResponseBuilder,
 };
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::BodyExt;
 use tokio::net::TcpListener;
@@ -80,7 +81,11 @@ fn asked(request: CheckRequest) -> Option<Asked> {
     let is_whole = !partial && u64::try_from(http.size).is_ok_and(|size| size == body.len() as u64);
     let body = match (body.is_empty(), http.size) {
         _ if partial => Told::There,
-        (true, 0) => Told::None,
+        // Envoy counts what it has received: nothing yet, where it does not wait for bodies.
+        (true, 0) => {
+            let length = headers.get(CONTENT_LENGTH);
+            Told::by_length(length.map(|length| length.to_str().unwrap_or_default()))
+        }
         // Envoy knows no length of a body that comes in pieces, nor where there is none.
         (true, ..0) => Told::Nothing,
         (true, 1..) => Told::There,

@@ -35,14 +35,16 @@ pub fn router(gateway: Gateway) -> Router {
 async fn auth_request(State(gateway): State<Gateway>, request: Request) -> Response<Body> {
     let (parts, _) = request.into_parts();
     let text = |name| text(&parts.headers, name);
-    let length = text("x-original-content-length").filter(|length| length != "0");
-    let has_body = length.is_some() || text("x-original-transfer-encoding").is_some();
+    let body = match text("x-original-transfer-encoding") {
+        Some(_) => Told::There,
+        None => Told::by_length(text("x-original-content-length").as_deref()),
+    };
     let asked = Asked {
         method: text("x-original-method").unwrap_or_default(),
         target: text("x-original-uri").unwrap_or_default(),
         host: text("x-original-host").or_else(|| text(HOST.as_str())),
-        body: if has_body { Told::There } else { Told::None },
         headers: parts.headers.clone(),
+        body,
     };
     let mut answer = answer(&gateway, asked.decide(&gateway).await);
     if answer.status().is_client_error() && answer.status() != StatusCode::UNAUTHORIZED {

@@ -48,6 +48,19 @@ enum Told {
     Nothing,
 }
 
+impl Told {
+    /// What the length of a request tells of its body. In HTTP/2 and 3 a body needs none.
+    ///
+    /// *Source*: RFC 9113, section 8.1.1.
+    fn by_length(length: Option<&str>) -> Self {
+        match length {
+            Some("0") => Self::None,
+            Some(_) => Self::There,
+            None => Self::Nothing,
+        }
+    }
+}
+
 /// Headers that tell of the asking, and not of the request.
 const OF_ASKING: &[&str] = &[
     "connection",

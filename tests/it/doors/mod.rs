@@ -2,6 +2,7 @@
 
 #[cfg(feature = "envoy")]
 mod envoy;
+mod http2;
 mod nginx;
 
 use std::path::Path;

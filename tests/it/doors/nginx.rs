@@ -1,7 +1,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::{READ_A, World, bearer, header};
+use super::{READ_A, World, bearer, header, http2};
 use crate::raw_http::{RawServer, exchange, ok};
 
 const CONF: &str = include_str!("../../../examples/proxies/nginx.conf");
@@ -16,6 +16,10 @@ struct Nginx {
 impl Nginx {
     /// nginx, or `None` where there is none: never so where `CI` is set.
     async fn start(doors: &str, upstream: &str) -> Option<Self> {
+        Self::speaking("", doors, upstream).await
+    }
+
+    async fn speaking(protocol: &str, doors: &str, upstream: &str) -> Option<Self> {
         let found = Command::new("nginx").arg("-v").stderr(Stdio::null()).status();
         if found.is_err() {
             assert!(std::env::var_os("CI").is_none(), "there is no `nginx`");
@@ -27,7 +31,7 @@ impl Nginx {
         drop(listener);
         let dir = tempfile::tempdir().unwrap();
         let conf = CONF
-            .replace("127.0.0.1:8080", &address)
+            .replace("127.0.0.1:8080", &format!("{address}{protocol}"))
             .replace("http://127.0.0.1:9091", doors)
             .replace("http://127.0.0.1:9000", upstream);
         std::fs::write(dir.path().join("nginx.conf"), conf).unwrap();
@@ -132,4 +136,31 @@ async fn nginx_passes_on_nothing_where_the_gateway_is_gone() {
     let Some(nginx) = Nginx::start("http://127.0.0.1:9", &upstream.base).await else { return };
     let (status, _) = nginx.ask("GET /files/a", &bearer(READ_A), "\r\n").await;
     assert_eq!((status.as_str(), upstream.asked().len()), ("500", 0));
+}
+
+/// In HTTP/2 a body needs no length, and nginx tells of none.
+#[tokio::test]
+async fn a_body_without_a_length_goes_up_where_none_is_judged_and_nowhere_else() {
+    let world = World::new().await;
+    let upstream = RawServer::answering(ok("file")).await;
+    let nginx = Nginx::speaking(" http2", &world.doors, &upstream.base).await;
+    let Some(nginx) = nginx else { return };
+    let bearer = bearer(r#"[{"tool":"files/search"},{"tool":"files/write"}]"#);
+    let address = nginx.base.strip_prefix("http://").unwrap();
+    let send = async |method: &str, path: &str, body: &str| {
+        let fields = [
+            (":method", method),
+            (":scheme", "http"),
+            (":path", path),
+            (":authority", "127.0.0.1:8080"),
+            ("authorization", &*bearer),
+            ("content-type", "application/json"),
+        ];
+        http2::send(address, &fields, body).await;
+    };
+    send("PUT", "/files/a", "bytes").await;
+    assert!(upstream.only().ends_with("bytes"));
+    send("POST", "/search", r#"{"q":1}"#).await;
+    assert_eq!(upstream.asked().len(), 1, "{:?}", upstream.asked());
+    assert_eq!(world.decided(0), ["files/write allow", " request-malformed"]);
 }
