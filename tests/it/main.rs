@@ -18,6 +18,8 @@ mod authority;
 #[cfg(feature = "cli")]
 mod authority_crash;
 mod breaker;
+#[cfg(feature = "proxy")]
+mod catalogue;
 mod chain;
 #[cfg(feature = "cli")]
 mod cli;
