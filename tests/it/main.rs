@@ -68,8 +68,14 @@ mod following;
 mod freshness;
 #[cfg(feature = "cli")]
 mod gateway_http;
+#[cfg(feature = "proxy")]
+mod gateway_mistakes;
+#[cfg(feature = "cli")]
+mod gateway_reload;
 #[cfg(feature = "cli")]
 mod gateway_service;
+#[cfg(feature = "cli")]
+mod gateway_settings;
 mod generators;
 mod grants;
 #[cfg(feature = "gateway")]
@@ -108,3 +114,5 @@ mod vectors;
 mod verification;
 mod wire_mutation;
 mod worst;
+#[cfg(feature = "proxy")]
+mod wrap;

@@ -118,6 +118,20 @@ async fn an_envoy_that_shows_no_bodies_is_not_taken_to_say_that_there_are_none()
 }
 
 #[tokio::test]
+async fn an_asking_is_of_bounded_length() {
+    let (world, bearer) = (World::new().await, bearer(READ_A));
+    let mut client = client(&world).await;
+    let mut ask = async |length: usize| {
+        let body = vec![b'x'; length];
+        let request = http("PUT", "/files/a", &bearer, &body, i64::try_from(length).unwrap());
+        client.check(asking(request)).await.map_err(|status| status.code())
+    };
+    assert!(ask(1 << 20).await.is_ok());
+    assert_eq!(ask(3 << 20).await.err(), Some(tonic::Code::OutOfRange));
+    assert_eq!(world.decided(0).len(), 1);
+}
+
+#[tokio::test]
 async fn a_request_that_tells_of_nothing_is_an_error() {
     let world = World::new().await;
     let mut client = client(&world).await;

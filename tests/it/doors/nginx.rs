@@ -103,6 +103,7 @@ async fn nginx_passes_on_what_the_gateway_allows_and_nothing_else() {
         ("POST /search", &bearer, body, "403"),
         ("POST /search", &bearer, chunked, "403"),
         ("GET /files/a", &bearer, body, "403"),
+        ("GET /files/a", &bearer, chunked, "403"),
         // Callers cannot tell the gateway of another request than they send.
         ("GET /files/b", &bearer, "x-original-uri: /files/a\r\n\r\n", "403"),
         ("GET /files/b", &bearer, "x-original-method: PUT\r\n\r\n", "403"),

@@ -2,12 +2,16 @@
 //! reached them.
 
 mod ambiguous;
+mod anew;
+mod edges;
 mod faults;
 mod joined;
+mod joined_sessions;
 mod lists;
 mod proofs;
 mod protocol;
 mod sessions;
 mod stdio;
+mod stdio_talk;
 mod upstream;
 mod world;
