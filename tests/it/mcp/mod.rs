@@ -8,6 +8,7 @@ mod faults;
 mod joined;
 mod joined_sessions;
 mod lists;
+mod owners;
 mod proofs;
 mod protocol;
 mod sessions;
