@@ -122,7 +122,7 @@ fn a_gateway_trusts_somebody_and_knows_revocations_from_one_place() {
     let (sources, bundle) = ("sources = [\"http://127.0.0.1:9\"]", "bundle = \"b\"");
     let roots = format!("roots = [\"{ROOT}\"]");
     for (trust, says) in [
-        (format!("{sources}"), "names no root key"),
+        (sources.to_owned(), "names no root key"),
         (roots.clone(), "neither `sources` nor a `bundle`"),
         (format!("{roots}\n{sources}\n{bundle}"), "it can follow one"),
         (format!("{roots}\n{bundle}\nsaved = \"s\""), "`authority.saved` is for `sources`"),

@@ -33,11 +33,14 @@ fn caller(holder: Option<&HolderKey>, key: Option<HolderKey>, dir: &Path) -> Cal
     Caller::new(minted(holder, dir), key, JsonProfile::default())
 }
 
-/// An agent, and what it made the server inside see: the session and the message of each request.
+/// The session and the message of a request.
+type Seen = (Option<String>, String);
+
+/// An agent, and what it made the server inside see.
 struct Agent {
     to: DuplexStream,
     from: BufReader<DuplexStream>,
-    seen: Arc<Mutex<Vec<(Option<String>, String)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
     let_go: Arc<Mutex<usize>>,
     served: tokio::task::JoinHandle<std::io::Result<()>>,
     _dir: tempfile::TempDir,
