@@ -284,9 +284,11 @@ impl Admitted {
         let bound = self.shared.freshness.loosest();
         let view = self.shared.view.load_full();
         let within = bound.of(&**view);
-        let now = request.time.max(view.forgets());
+        let now = request.time;
         let verified = self.authentic().admit_with(&within, now, possession);
         let verified = verified.map_err(|reason| bound.named(reason))?;
+        // What was forgotten by the time that it was looked up has ended.
+        let now = now.max(view.forgets());
         verified.is_framed(now, &request.audience).map_err(Refusal::from)
     }
 

@@ -8,7 +8,8 @@ use super::version::{Era, Version};
 const VERSION: &str = "mcp-protocol-version";
 const METHOD: &str = "mcp-method";
 const NAME: &str = "mcp-name";
-const PARAM: &str = "mcp-param-";
+/// What the names of headers begin with that repeat arguments.
+pub const PARAM: &str = "mcp-param-";
 
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 pub(super) const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";

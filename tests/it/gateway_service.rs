@@ -25,7 +25,7 @@ use crate::raw_http::{RawServer, Step, ok, send};
 use crate::support::rng;
 use crate::support_guard::{client, get, root, serve as serve_router};
 
-struct Fresh;
+pub(crate) struct Fresh;
 
 impl RevocationView for Fresh {
     fn age_millis(&self, _: Timestamp) -> Option<u64> {
@@ -37,7 +37,7 @@ impl RevocationView for Fresh {
     }
 }
 
-fn bearer(grants: &str, seed: u64) -> String {
+pub(crate) fn bearer(grants: &str, seed: u64) -> String {
     let task =
         Task::new(grants_from_json(grants.as_bytes()).unwrap(), Some(["tools".to_owned()].into()));
     let mut rng = rand::rngs::StdRng::seed_from_u64(seed);
@@ -46,17 +46,17 @@ fn bearer(grants: &str, seed: u64) -> String {
 }
 
 /// A gateway in a folder of its own, whose records are in memory.
-struct World {
-    dir: tempfile::TempDir,
-    gateway: Gateway,
-    sink: Arc<MemorySink>,
-    address: SocketAddr,
+pub(crate) struct World {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) gateway: Gateway,
+    pub(crate) sink: Arc<MemorySink>,
+    pub(crate) address: SocketAddr,
     stop: oneshot::Sender<()>,
     served: tokio::task::JoinHandle<()>,
 }
 
 impl World {
-    async fn new(settings: &str, listen: Listen) -> Self {
+    pub(crate) async fn new(settings: &str, listen: Listen) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("gateway.toml");
         std::fs::write(&path, full(settings)).unwrap();
@@ -75,22 +75,22 @@ impl World {
         Self { dir, gateway, sink, address, stop, served }
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.dir.path().join("gateway.toml")
     }
 
-    fn write(&self, settings: &str) {
+    pub(crate) fn write(&self, settings: &str) {
         std::fs::write(self.path(), full(settings)).unwrap();
     }
 
-    async fn call(&self, path: &str, bearer: &str) -> u16 {
+    pub(crate) async fn call(&self, path: &str, bearer: &str) -> u16 {
         let url = format!("http://{}{path}", self.address);
         let sent = client().get(url).header("authorization", bearer).send().await;
         sent.unwrap().status().as_u16()
     }
 }
 
-fn full(settings: &str) -> String {
+pub(crate) fn full(settings: &str) -> String {
     format!(
         "gateway = \"tools\"\n{settings}\n[authority]\nsources = [\"http://127.0.0.1:9\"]\n\
          roots = [\"{}\"]\n",
@@ -98,14 +98,14 @@ fn full(settings: &str) -> String {
     )
 }
 
-fn server(name: &str, url: &str) -> String {
+pub(crate) fn server(name: &str, url: &str) -> String {
     format!(
         "[[server]]\nname = \"{name}\"\nkind = \"http\"\nurl = \"{url}\"\n[[server.route]]\n\
          method = \"GET\"\npath = \"/{name}/{{id}}\"\ntool = \"get\"\n"
     )
 }
 
-const ALL: &str = r#"[{"tool":"a/*"},{"tool":"b/*"}]"#;
+pub(crate) const ALL: &str = r#"[{"tool":"a/*"},{"tool":"b/*"}]"#;
 
 #[tokio::test]
 async fn new_settings_are_taken_and_bad_ones_change_nothing() {

@@ -18,6 +18,8 @@ mod authority;
 #[cfg(feature = "cli")]
 mod authority_crash;
 mod breaker;
+#[cfg(feature = "proxy")]
+mod catalogue;
 mod chain;
 #[cfg(feature = "cli")]
 mod cli;
@@ -67,8 +69,14 @@ mod freshness;
 #[cfg(feature = "cli")]
 mod gateway_http;
 mod gateway_idle;
+#[cfg(feature = "proxy")]
+mod gateway_mistakes;
+#[cfg(feature = "cli")]
+mod gateway_reload;
 #[cfg(feature = "cli")]
 mod gateway_service;
+#[cfg(feature = "cli")]
+mod gateway_settings;
 mod generators;
 mod grants;
 #[cfg(feature = "gateway")]
@@ -107,3 +115,5 @@ mod vectors;
 mod verification;
 mod wire_mutation;
 mod worst;
+#[cfg(feature = "proxy")]
+mod wrap;

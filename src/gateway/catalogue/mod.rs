@@ -132,19 +132,21 @@ impl Catalogue {
     /// Takes note of the definition that a server gives of a tool, and says how it stands. The tool
     /// is `None` where its name cannot be used.
     pub fn observe(&self, server: &str, definition: &Json) -> (Option<Tool>, Standing) {
-        let read = Definition::of(definition).ok().and_then(|(name, read)| {
-            Some((Tool::new(server, &name).ok()?, read.mirrors()?.into(), read))
-        });
-        let Some((tool, mirrors, read)) = read.filter(|(tool, ..)| !is_reserved(tool)) else {
+        let read = Definition::of(definition).ok();
+        let read = read.and_then(|(name, read)| Some((Tool::new(server, &name).ok()?, read)));
+        let Some((tool, read)) = read.filter(|(tool, _)| !is_reserved(tool)) else {
             return (None, Standing::Unusable);
         };
+        let mirrors = read.mirrors();
         let approved = self.approved.as_ref().map(|approved| approved.tool(&tool));
         let standing = match approved {
+            _ if mirrors.is_none() => Standing::Unusable,
             None => Standing::Good,
             Some(Some(entry)) if entry.definition.digest == read.digest => Standing::Good,
             Some(Some(_)) => Standing::Changed,
             Some(None) => Standing::New,
         };
+        let mirrors = mirrors.unwrap_or_default().into();
         let (is_approved, is_withheld) =
             (matches!(approved, Some(Some(_))), standing != Standing::Good);
         let news = self.seen().note(&tool, read.digest.clone(), mirrors, is_approved, is_withheld);

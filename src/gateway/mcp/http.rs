@@ -19,7 +19,7 @@ use super::stop::{Stop, json};
 use crate::gateway::upstream::Upstream;
 use crate::guard::Tenure;
 use crate::mcp::{
-    self, Era, EventTooLong, Events, Fault, Id, Kind, Reply, Scan, ScanOne, Scanned, code,
+    self, Era, EventTooLong, Events, Fault, Id, Kind, PARAM, Reply, Scan, ScanOne, Scanned, code,
 };
 
 /// What names a session.
@@ -216,12 +216,11 @@ struct NoAnswer;
 
 /// Whether a header of the caller goes up: what the protocol has, and the trace.
 fn is_for_server(name: &HeaderName, era: Era) -> bool {
-    let name = name.as_str();
-    match name {
-        "mcp-session-id" => false,
-        "traceparent" | "tracestate" => true,
+    match name.as_str() {
+        "traceparent" | "tracestate" | "mcp-protocol-version" | "mcp-method" | "mcp-name" => true,
         "last-event-id" => era == Era::Legacy,
-        name => name.starts_with("mcp-"),
+        // Of these only those are left that were held against the arguments.
+        name => name.starts_with(PARAM),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::gateway::credential::Credential;
 use crate::gateway::ops::{Flight, trace_id};
 use crate::guard::{Admitted, Circumstances, Owner, ToolCall};
 use crate::mcp::{
-    self, Asked, Era, Fault, Kind, ListKind, Message, SESSION_END, SESSION_LISTEN, code,
+    self, Asked, Era, Fault, Kind, ListKind, Message, Mirror, SESSION_END, SESSION_LISTEN, code,
 };
 use crate::model::{Args, Tool};
 
@@ -44,7 +44,7 @@ impl Served {
     /// endpoint, its lists are joined.
     pub(super) async fn taken(
         &self,
-        parts: Parts,
+        mut parts: Parts,
         mut admitted: Admitted,
         message: Message,
         told: &mut Told,
@@ -80,11 +80,13 @@ impl Served {
                 if let (Err(fault), false) = (mirrored, in_process) {
                     return Err(against(&admitted, Fault::from(&fault)).await);
                 }
+                keep_judged(&mut parts.headers, &facts.mirrors);
                 let (credential, flight) = self.decide(admitted, tool, args, facts, trace).await?;
                 (None, credential, Some(flight))
             }
             Asked::Accepted(tool, args) => {
                 accept(&mut admitted, tool, args).await?;
+                keep_judged(&mut parts.headers, &[]);
                 let flight = self.begin(&admitted, &message).await?;
                 if message.method() == Some(ROOTS_CHANGED) {
                     return Ok(json(StatusCode::ACCEPTED, Vec::new()));
@@ -241,6 +243,18 @@ impl Served {
         let listing = admitted.outline().await.map_err(untold)?;
         let (server, tools) = (self.name.clone(), Arc::clone(&self.options.tools));
         Ok(Narrowing { server, kind, era, listing, tools, joined })
+    }
+}
+
+/// Takes out the headers that repeat arguments, but for those that were held against them.
+fn keep_judged(headers: &mut HeaderMap, mirrors: &[Mirror]) {
+    let judged = |name: &str| mirrors.iter().any(|mirror| mirror.header() == name);
+    let unjudged = headers.keys().filter(|name| {
+        let name = name.as_str().strip_prefix(mcp::PARAM);
+        name.is_some_and(|name| !judged(name))
+    });
+    for name in unjudged.cloned().collect::<Vec<_>>() {
+        headers.remove(name);
     }
 }
 

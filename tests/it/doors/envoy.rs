@@ -103,6 +103,34 @@ async fn envoy_gets_a_decision_for_each_request() {
     assert_eq!(world.decided(0).len(), 12 - 2 + 1);
 }
 
+/// Where Envoy does not wait for bodies it has received nothing yet, and says so.
+#[tokio::test]
+async fn an_envoy_that_shows_no_bodies_is_not_taken_to_say_that_there_are_none() {
+    let (world, bearer) = (World::new().await, bearer(r#"[{"tool":"files/search"}]"#));
+    let mut client = client(&world).await;
+    for (length, expected) in [(None, Some(400)), (Some("7"), Some(400)), (Some("0"), None)] {
+        let mut request = http("POST", "/search", &bearer, b"", 0);
+        let length = length.map(|length| ("content-length".to_owned(), length.to_owned()));
+        request.headers.extend(length.clone());
+        let told = told(client.check(asking(request)).await.unwrap().into_inner());
+        assert_eq!(told.err(), expected, "{length:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_asking_is_of_bounded_length() {
+    let (world, bearer) = (World::new().await, bearer(READ_A));
+    let mut client = client(&world).await;
+    let mut ask = async |length: usize| {
+        let body = vec![b'x'; length];
+        let request = http("PUT", "/files/a", &bearer, &body, i64::try_from(length).unwrap());
+        client.check(asking(request)).await.map_err(|status| status.code())
+    };
+    assert!(ask(1 << 20).await.is_ok());
+    assert_eq!(ask(3 << 20).await.err(), Some(tonic::Code::OutOfRange));
+    assert_eq!(world.decided(0).len(), 1);
+}
+
 #[tokio::test]
 async fn a_request_that_tells_of_nothing_is_an_error() {
     let world = World::new().await;

@@ -221,3 +221,67 @@ async fn a_connection_changes_its_protocol_only_where_the_route_says_so() {
     }
     assert_eq!(ask("/files/a", &[("x-forwarded-proto", "https")]).await, 200);
 }
+
+#[tokio::test]
+async fn what_a_proxy_says_twice_or_wrongly_is_no_request() {
+    let (world, bearer) = (World::new().await, bearer(READ_A));
+    let ask = async |door: &str, headers: &[(&str, &str)]| {
+        let request = client().get(format!("{}{door}", world.doors));
+        let request = request.header("authorization", &bearer);
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.send().await.unwrap().status().as_u16()
+    };
+    let forwarded = |uri| [("x-forwarded-method", "GET"), ("x-forwarded-uri", uri)];
+    assert_eq!(ask("/forward-auth", &forwarded("/files/a")).await, 200);
+    for uri in ["", "files/a", "http://127.0.0.1:8080/files/a", "*", "/files/a b"] {
+        assert_eq!(ask("/forward-auth", &forwarded(uri)).await, 400, "{uri}");
+    }
+    let [method, uri] = forwarded("/files/a");
+    for headers in [
+        vec![uri],
+        vec![method],
+        vec![method, uri, uri],
+        vec![method, method, uri],
+        vec![method, uri, ("x-forwarded-host", "a"), ("x-forwarded-host", "b")],
+    ] {
+        assert_eq!(ask("/forward-auth", &headers).await, 400, "{headers:?}");
+    }
+    // To nginx everything but 401 and 403 is a failure of its own.
+    let original = |uri| [("x-original-method", "GET"), ("x-original-uri", uri)];
+    assert_eq!(ask("/auth-request", &original("/files/a")).await, 200);
+    for uri in ["/elsewhere", "/files/%2e%2e", "files/a"] {
+        assert_eq!(ask("/auth-request", &original(uri)).await, 403, "{uri}");
+    }
+}
+
+/// The connection of the asking is not that of the request.
+#[tokio::test]
+async fn headers_of_the_asking_are_none_of_the_requests() {
+    let (world, bearer) = (World::new().await, bearer(READ_A));
+    let host = world.doors.strip_prefix("http://").unwrap();
+    for headers in [
+        "connection: close, upgrade\r\nupgrade: websocket\r\n",
+        "connection: close\r\nte: trailers\r\n",
+    ] {
+        let request = format!(
+            "GET /forward-auth HTTP/1.1\r\nhost: {host}\r\nauthorization: {bearer}\r\n\
+             x-forwarded-method: GET\r\nx-forwarded-uri: /files/a\r\n{headers}\r\n"
+        );
+        let answer = crate::raw_http::exchange(&world.doors, request).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{headers} {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_shown_is_of_bounded_length() {
+    let (world, bearer) = (World::new().await, bearer(READ_A));
+    let ask = async |length: usize| {
+        let request = client().post(format!("{}/ext-authz/search", world.doors));
+        let request = request.header("authorization", &bearer);
+        let body = format!(r#"{{"q":"{}"}}"#, "x".repeat(length));
+        let request = request.header("content-type", "application/json").body(body);
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!((ask(1000).await, ask(1 << 20).await), (403, 413));
+}

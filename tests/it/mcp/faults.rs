@@ -7,8 +7,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use hardtack::config::SystemClock;
 use hardtack::keys::TrustedRoots;
-use hardtack::model::{Key16, Timestamp};
+use hardtack::mint::{self, Task};
+use hardtack::model::{Clock, Key16, Timestamp};
 use hardtack::record::{Record, Sink, SinkError};
 use hardtack::verify::{DangerUnrevoked, RevocationView};
 use http_body::Frame;
@@ -16,7 +18,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use super::upstream::{Arrived, events, json, plain};
-use super::world::{META, Settings, World, told};
+use super::world::{ALL, META, Settings, World, told};
+use crate::support::rng;
+use crate::support_guard::root;
 
 /// A sink that is out of order.
 struct Broken(AtomicUsize);
@@ -190,6 +194,23 @@ async fn a_list_that_is_refused_holds_no_list() {
 }
 
 #[tokio::test]
+async fn after_a_list_that_cannot_be_read_nothing_follows() {
+    let (world, mut feeds) = feeding(true, 1000).await;
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{{META}}}}}"#);
+    let request = tokio::spawn(world.modern("tools/list", None, body).send());
+    let one = feeds.recv().await.unwrap();
+    let list = |tools: &str| {
+        format!("data: {{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{{\"tools\":{tools}}}}}\n\n")
+    };
+    feed(&one, &list("7")).await;
+    let mut answer = request.await.unwrap().unwrap();
+    let first = String::from_utf8(answer.chunk().await.unwrap().unwrap().to_vec()).unwrap();
+    assert!(first.contains(r#""id":1,"error":{"code":-32603"#), "{first}");
+    feed(&one, &list(r#"[{"name":"x"}]"#)).await;
+    assert!(answer.chunk().await.is_err());
+}
+
+#[tokio::test]
 async fn a_caller_that_goes_away_cancels_its_call() {
     let (world, mut feeds) = feeding(true, 100).await;
     let request = tokio::spawn(world.call("x", "{}").send());
@@ -202,7 +223,7 @@ async fn a_caller_that_goes_away_cancels_its_call() {
 }
 
 /// A view in which everything is revoked.
-struct Everything;
+pub(super) struct Everything;
 
 impl RevocationView for Everything {
     fn age_millis(&self, _: Timestamp) -> Option<u64> {
@@ -233,6 +254,22 @@ async fn an_answer_lasts_as_long_as_its_token_holds() {
         tokio::time::timeout(Duration::from_secs(10), one.closed()).await.unwrap();
         assert!(answer.chunk().await.is_err(), "{ends}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_ends_with_its_token() {
+    let (world, mut feeds) = feeding(true, 100).await;
+    let grants = hardtack::vocabulary::grant::grants_from_json(ALL.as_bytes()).unwrap();
+    let task = Task { ttl_secs: 2, ..Task::new(grants, Some(["gw".to_owned()].into())) };
+    let minted = mint::mint(&task, &root(), SystemClock.now(), &mut rng(1)).unwrap();
+    let world = World { bearer: minted.token.to_text(), ..world };
+    let request = tokio::spawn(world.call("x", "{}").send());
+    let one = feeds.recv().await.unwrap();
+    feed(&one, "data: {}\n\n").await;
+    let mut answer = request.await.unwrap().unwrap();
+    assert_eq!(answer.chunk().await.unwrap().unwrap(), "data: {}\n\n");
+    tokio::time::timeout(Duration::from_secs(10), one.closed()).await.unwrap();
+    assert!(answer.chunk().await.is_err());
 }
 
 #[tokio::test]

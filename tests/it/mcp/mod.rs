@@ -2,12 +2,17 @@
 //! reached them.
 
 mod ambiguous;
+mod anew;
+mod edges;
 mod faults;
 mod joined;
+mod joined_sessions;
 mod lists;
+mod owners;
 mod proofs;
 mod protocol;
 mod sessions;
 mod stdio;
+mod stdio_talk;
 mod upstream;
 mod world;

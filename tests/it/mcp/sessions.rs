@@ -151,6 +151,23 @@ async fn lists_are_in_flight_too() {
 }
 
 #[tokio::test]
+async fn what_makes_room_for_another_ends_at_the_server_too() {
+    let settings = Settings { sessions_max: 64, ..Settings::default() };
+    let world = World::with(settings, DangerUnrevoked, plain).await;
+    let first = world.session().await;
+    for _ in 0..32 {
+        world.session().await;
+    }
+    assert_eq!(told(world.post(CALL).header("mcp-session-id", first)).await.0, 404);
+    let mut left = 200;
+    while world.upstream.arrived().iter().all(|one| one.method != http::Method::DELETE) {
+        left -= 1;
+        assert!(left > 0);
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_caller_answers_only_what_was_asked() {
     let asks = concat!(
         "data: {\"method\":\"sampling/createMessage\",\"id\":0,\"jsonrpc\":\"2.0\",\"params\":{\"id\":4}}\n\n",

@@ -31,29 +31,38 @@ while IFS= read -r line; do
       answer '{"ok":true}' ;;
     *'"name":"env"'*) answer '{"env":"'"$(env | cut -d= -f1 | sort | tr '\n' ' ')"'"}' ;;
     *'"name":"leak"'*) answer '{"key":"'"$KEY"'"}' ;;
+    *'"name":"tells"'*)
+      say '{"jsonrpc":"2.0","method":"notifications/message","params":{"key":"'"$KEY"'"}}'
+      say '{"jsonrpc":"2.0","id":7,"method":"sampling/createMessage","params":{"key":"'"$KEY"'"}}'
+      say '{"jsonrpc":"2.0","method":"notifications/message","params":{}}'
+      answer '{"ok":true}' ;;
+    *'"name":"unnamed"'*) say '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1}}'; answer '{"ok":true}' ;;
+    *'"name":"pauses"'*) say '{"jsonrpc":"2.0","method":"notifications/message","params":{}}' ;;
     *'"name":"stuck"'*) sleep 1000 ;;
     *'"name":"ask"'*) say '{"jsonrpc":"2.0","id":0,"method":"sampling/createMessage"}'; say '{"jsonrpc":"2.0","id":"r","method":"roots/list"}'; asking=$id ;;
     *'"id":0,"result"'*) id=$asking; answer '{"asked":true}' ;;
-    *'"method":"tools/list"'*) answer '{"tools":[{"name":"x"},{"name":"y"}]}' ;;
+    *'"id":0,"error"'*) id=$asking; answer '{"refused":true}' ;;
+    *'"method":"tools/list"'*) [ -n "$BEFORE" ] && say '{"jsonrpc":"2.0","method":"notifications/message","params":{}}'; answer '{"tools":[{"name":"x"},{"name":"y"}]}' ;;
     *'"method":"subscriptions/listen"'*) say '{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":'"$id"'}}}' ;;
     *'"method":"server/discover"'*|*'"method":"nonsense"'*) say '{"jsonrpc":"2.0","id":'"$id"',"error":{"code":-32601,"message":"Method not found"}}' ;;
+    *'"method":"initialize"'*) [ -n "$REFUSES" ] && say '{"jsonrpc":"2.0","id":'"$id"',"error":{"code":-32000,"message":"no"}}' || answer '{"pid":'$$'}' ;;
     *'"id":'*) answer '{"pid":'$$'}' ;;
   esac
 done
 "#;
 
-struct Stdio {
-    world: World,
-    server: StdioServer,
-    log: tempfile::NamedTempFile,
+pub(super) struct Stdio {
+    pub(super) world: World,
+    pub(super) server: StdioServer,
+    pub(super) log: tempfile::NamedTempFile,
 }
 
 impl Stdio {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::with(Settings::default(), |_| {}).await
     }
 
-    async fn with(settings: Settings, change: impl FnOnce(&mut StdioOptions)) -> Self {
+    pub(super) async fn with(settings: Settings, change: impl FnOnce(&mut StdioOptions)) -> Self {
         let log = tempfile::NamedTempFile::new().unwrap();
         let command = ["sh", "-c", SERVER].map(str::to_owned).to_vec();
         let mut options = StdioOptions::new(command);
@@ -73,12 +82,12 @@ impl Stdio {
         Self { world, server, log }
     }
 
-    fn arrived(&self) -> Vec<String> {
+    pub(super) fn arrived(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.log.path()).unwrap();
         text.lines().map(str::to_owned).collect()
     }
 
-    fn modern(&self, name: &str, id: &str, extra: &str) -> reqwest::RequestBuilder {
+    pub(super) fn modern(&self, name: &str, id: &str, extra: &str) -> reqwest::RequestBuilder {
         let meta = META.replace("}}", &format!("}}{extra}}}"));
         let body = format!(
             r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{name}",{meta}}}}}"#
@@ -86,12 +95,12 @@ impl Stdio {
         self.world.modern("tools/call", Some(name), body)
     }
 
-    fn legacy(&self, session: &str, text: &str) -> reqwest::RequestBuilder {
+    pub(super) fn legacy(&self, session: &str, text: &str) -> reqwest::RequestBuilder {
         self.world.post(text.to_owned()).header("mcp-session-id", session)
     }
 
     /// Waits until so many children are left.
-    async fn children(&self, count: usize) {
+    pub(super) async fn children(&self, count: usize) {
         let began = Instant::now();
         while self.server.children() != count {
             assert!(began.elapsed() < Duration::from_secs(20), "{}", self.server.children());
@@ -101,7 +110,7 @@ impl Stdio {
 }
 
 /// The messages of an answer, whether a stream or not.
-async fn messages(request: reqwest::RequestBuilder) -> Vec<Value> {
+pub(super) async fn messages(request: reqwest::RequestBuilder) -> Vec<Value> {
     let text = request.send().await.unwrap().text().await.unwrap();
     match text.starts_with('{') {
         true => vec![serde_json::from_str(&text).unwrap()],
@@ -112,7 +121,7 @@ async fn messages(request: reqwest::RequestBuilder) -> Vec<Value> {
     }
 }
 
-fn call(name: &str, id: &str) -> String {
+pub(super) fn call(name: &str, id: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{name}"}}}}"#)
 }
 

@@ -202,3 +202,28 @@ async fn nothing_shows_it() {
     assert!(logged.text().contains("credential-echoed"), "{told}");
     assert!(told.contains("Credential { name: \"crm\""), "{told}");
 }
+
+#[cfg(target_os = "linux")]
+/// A command that gives no secret is given up after ten seconds, and does not go on.
+#[tokio::test]
+async fn a_command_without_an_end_is_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = format!("echo $$ > {}/pid; exec sleep 1000", dir.path().display());
+    let secret: hardtack::config::gateway::Secret =
+        serde_json::from_value(serde_json::json!({ "command": ["sh", "-c", script] })).unwrap();
+    let read = tokio::time::timeout(std::time::Duration::from_secs(60), secret.read()).await;
+    let error = read.unwrap().unwrap_err().to_string();
+    assert!(error.contains("did not give a secret within 10 s"), "{error}");
+    let pid = std::fs::read_to_string(dir.path().join("pid")).unwrap();
+    let lives = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+        stat.is_ok_and(|stat| !stat.contains(") Z "))
+    };
+    for _ in 0..200 {
+        if !lives() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("it goes on");
+}

@@ -1,0 +1,131 @@
+//! Spellings, versions and depths at the edge of what is taken; answers that nobody may keep.
+
+use hardtack::mcp::{Message, MessageError};
+use hardtack::model::JsonProfile;
+use http::HeaderValue;
+
+use super::upstream::{Arrived, events, json, plain};
+use super::world::{INITIALIZE, META, World, call, told};
+use crate::support_guard::client;
+
+#[tokio::test]
+async fn a_header_that_is_no_plain_text_repeats_nothing() {
+    let world = World::new(plain).await;
+    for name in ["é", "=?base64?eA=?=", "=?base64?/w==?="] {
+        let mut request = world.call("x", "{}").build().unwrap();
+        *request.body_mut() = Some(call(name, "{}").into());
+        let name = HeaderValue::from_bytes(name.as_bytes()).unwrap();
+        request.headers_mut().insert("mcp-name", name.clone());
+        let request = reqwest::RequestBuilder::from_parts(client(), request);
+        let (status, body) = told(request).await;
+        assert_eq!((status, &body["error"]["code"]), (400, &(-32020).into()), "{name:?} {body}");
+    }
+    assert!(world.upstream.arrived().is_empty());
+}
+
+#[test]
+fn a_message_is_as_deep_as_arguments_may_be_and_no_deeper() {
+    let parse = |depth: usize| {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{{"_meta":{{"a":{open}{close}}}}}}}"#
+        );
+        Message::parse(text, JsonProfile::default())
+    };
+    assert!(parse(33).is_ok());
+    assert!(matches!(parse(34), Err(MessageError::Json(_))), "{:?}", parse(34));
+}
+
+#[tokio::test]
+async fn who_listens_or_ends_says_so_as_the_protocol_has_it() {
+    let world = World::new(|arrived: &Arrived| match arrived.method.as_str() {
+        "GET" => events(": \n\n"),
+        _ => plain(arrived),
+    })
+    .await;
+    let session = world.session().await;
+    let send = |method: http::Method, version: &str, accept: &str| {
+        let request = client().request(method, world.url()).bearer_auth(&world.bearer);
+        let request = request.header("mcp-session-id", &session).header("accept", accept);
+        told(request.header("mcp-protocol-version", version.to_owned()))
+    };
+    let before = world.upstream.arrived().len();
+    for method in [http::Method::GET, http::Method::DELETE] {
+        for (version, status) in [("2026-07-28", 405), ("1900-01-01", 400)] {
+            let (answered, body) = send(method.clone(), version, "*/*").await;
+            assert_eq!(answered, status, "{method} {version} {body}");
+        }
+    }
+    assert_eq!(send(http::Method::GET, "2025-11-25", "application/json").await.0, 406);
+    assert_eq!(world.upstream.arrived().len(), before);
+    assert_eq!(send(http::Method::GET, "2025-11-25", "text/event-stream").await.0, 200);
+    assert_eq!(send(http::Method::DELETE, "2025-11-25", "").await.0, 200);
+}
+
+#[tokio::test]
+async fn what_answers_a_listener_is_a_stream_or_nothing() {
+    let hidden = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"hidden"}]}}"#;
+    let world = World::new(move |arrived: &Arrived| match arrived.method.as_str() {
+        "GET" => json(hidden),
+        _ => plain(arrived),
+    })
+    .await
+    .holding(r#"[{"tool":"s/x"}]"#);
+    let listen = client().get(world.url()).bearer_auth(&world.bearer);
+    let listen = listen.header("accept", "*/*").header("mcp-session-id", world.session().await);
+    let (status, body) = told(listen).await;
+    assert!(status == 502 && !body.to_string().contains("hidden"), "{status} {body}");
+}
+
+#[tokio::test]
+async fn the_place_in_a_stream_is_of_the_legacy_era() {
+    let world = World::new(plain).await;
+    assert_eq!(told(world.call("x", "{}").header("last-event-id", "8")).await.0, 200);
+    assert!(!world.upstream.last().headers.contains_key("last-event-id"));
+}
+
+#[tokio::test]
+async fn nobody_keeps_an_answer_that_does_not_say_so() {
+    let world = World::new(|arrived: &Arrived| match arrived.text().contains("\"kept\"") {
+        true => {
+            let mut response = plain(arrived);
+            let private = HeaderValue::from_static("private, max-age=1");
+            response.headers_mut().insert("cache-control", private);
+            response
+        }
+        false => plain(arrived),
+    })
+    .await
+    .holding(r#"[{"tool":"s/x"},{"tool":"s/kept"}]"#);
+    let kept = async |request: reqwest::RequestBuilder| {
+        let answer = request.send().await.unwrap();
+        answer.headers()["cache-control"].to_str().unwrap().to_owned()
+    };
+    assert_eq!(kept(world.call("x", "{}")).await, "no-store");
+    assert_eq!(kept(world.call("kept", "{}")).await, "private, max-age=1");
+    assert_eq!(kept(world.call("y", "{}")).await, "no-store");
+    assert_eq!(kept(world.post(INITIALIZE)).await, "no-store");
+    assert_eq!(kept(world.post("{")).await, "no-store");
+}
+
+#[tokio::test]
+async fn a_list_among_the_members_of_another_is_narrowed_too() {
+    let answer = r#"{"jsonrpc":"2.0","id":1,"result":{"prompts":[{"name":"p"}],"tools":[{"name":"x"},{"name":"y"}]}}"#;
+    let world = World::new(move |_: &Arrived| json(answer)).await.holding(r#"[{"tool":"s/x"}]"#);
+    let list = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{{META}}}}}"#);
+    let (_, body) = told(world.modern("tools/list", None, list)).await;
+    let seen = (body["result"]["tools"].to_string(), body["result"]["prompts"].to_string());
+    assert_eq!(seen, (r#"[{"name":"x"}]"#.to_owned(), "[]".to_owned()), "{body}");
+}
+
+#[tokio::test]
+async fn metadata_are_told_to_whoever_means_this_host() {
+    let world = World::new(plain).await;
+    let url = format!("{}/.well-known/oauth-protected-resource/mcp", world.base);
+    assert_eq!(told(client().get(&url)).await.0, 200);
+    for (name, value, status) in
+        [("host", "evil.example", 421), ("origin", "https://evil.example", 403)]
+    {
+        assert_eq!(told(client().get(&url).header(name, value)).await.0, status, "{name}");
+    }
+}
