@@ -17,6 +17,7 @@ mod init;
 mod input;
 mod inspect;
 mod key;
+mod listen;
 mod mcp;
 mod mint;
 mod output;

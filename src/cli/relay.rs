@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::net::TcpListener;
 
 use super::serve::{log_to_stderr, runtime, shutdown};
 use super::{Exit, Output, roots};
@@ -57,9 +56,7 @@ impl Args {
         let options = SyncOptions { file: self.state, ..SyncOptions::default() };
         let relay = Relay::start(sources, roots, options, self.streams_max);
         let listen = self.listen;
-        let listener = TcpListener::bind(listen)
-            .await
-            .with_context(|| format!("`{listen}` cannot be listened on"))?;
+        let listener = super::listen::listen(listen)?;
         let address = listener.local_addr().context("the address is not known")?;
         out.say(&format!("relaying {}, listening on http://{address}", self.from.join(", ")));
         serve(listener, relay.router(), shutdown()?).await?;

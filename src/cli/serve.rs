@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use super::{Exit, Output};
@@ -40,9 +39,7 @@ impl Args {
         let dir = DataDir::open(&self.dir)?;
         let authority = Arc::new(Authority::open(&dir, SystemClock, Entropy::system()).await?);
         let listen = self.listen.unwrap_or(dir.settings.listen);
-        let listener = TcpListener::bind(listen)
-            .await
-            .with_context(|| format!("`{listen}` cannot be listened on"))?;
+        let listener = super::listen::listen(listen)?;
         let address = listener.local_addr().context("the address is not known")?;
         out.say(&format!("root key {}, listening on http://{address}", dir.root.id()));
         serve(listener, router(Arc::clone(&authority)), shutdown()?).await?;

@@ -79,7 +79,9 @@ impl From<&HeaderFault> for Fault {
         };
         let mut error = Self::new(number, fault.to_string());
         if let HeaderFault::UnsupportedVersion(requested) = fault {
-            let supported: Vec<_> = Version::ALL.iter().map(|version| version.as_str()).collect();
+            // As `server/discover` would say it: the older ones are agreed on by `initialize`.
+            let known = Version::ALL.iter().filter(|version| version.era() == Era::Modern);
+            let supported: Vec<_> = known.map(|version| version.as_str()).collect();
             error.data =
                 Some(serde_json::json!({ "supported": supported, "requested": requested }));
         }
@@ -172,6 +174,6 @@ mod tests {
         assert_eq!(fault.code, -32022);
         let data = fault.data.unwrap();
         assert_eq!(data["requested"], "1900-01-01");
-        assert_eq!(data["supported"][0], "2026-07-28");
+        assert_eq!(data["supported"], serde_json::json!(["2026-07-28"]));
     }
 }

@@ -117,10 +117,10 @@ fn an_approved_tool_whose_definition_cannot_be_used_any_more_is_not_called() {
 fn a_server_that_lists_without_end_is_remembered_within_bounds() {
     let catalogue = Catalogue::new(&servers(""), None).unwrap();
     let labelled = |name: &str| !catalogue.labels(&tool(name)).is_empty();
-    for n in 0..100_000 {
+    for n in 0..10_000 {
         catalogue.observe("files", &json(&format!(r#"{{"name":"t{n}"}}"#)));
     }
-    assert!(labelled("t99999"));
+    assert!(labelled("t9999"));
     let (_, standing) = catalogue.observe("files", &json(r#"{"name":"more"}"#));
     assert_eq!((standing, labelled("more")), (Standing::Good, false));
 }

@@ -26,7 +26,7 @@ impl Gateway {
     fn start(cli: &Cli, address: SocketAddr) -> Self {
         let root = std::fs::read_to_string(cli.path("root.pub")).unwrap();
         let settings = format!(
-            "gateway = \"tools\"\n[listen]\naddress = \"{address}\"\nhead_timeout_secs = 20\n\
+            "gateway = \"tools\"\n[listen]\naddress = \"{address}\"\nhead_timeout_secs = 8\n\
              [authority]\nsources = [\"http://127.0.0.1:9\"]\nroots = [\"{}\"]\n\
              [[server]]\nname = \"a\"\nkind = \"http\"\nurl = \"http://127.0.0.1:9\"\n\
              [[server.route]]\nmethod = \"GET\"\npath = \"/a\"\ntool = \"get\"\n",

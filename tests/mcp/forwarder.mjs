@@ -12,12 +12,19 @@ const tell = (line) => log && appendFileSync(log, `${JSON.stringify(line)}\n`);
 const hidden = ({ authorization, ...headers }) => headers;
 const { host } = to;
 let count = 0;
+// Whoever began to listen before a message comes first: the message may be answered there.
+let listening = Promise.resolve();
+const soon = () => new Promise((resolve) => setTimeout(resolve, 1000).unref());
 
 const server = http.createServer((request, response) => {
     const id = (count += 1);
     const body = [];
     request.on("data", (chunk) => body.push(chunk));
-    request.on("end", () => {
+    request.on("end", async () => {
+        const before = listening;
+        let begun;
+        if (request.method === "GET") listening = new Promise((resolve) => (begun = resolve));
+        else await Promise.race([before, soon()]);
         const sent = Buffer.concat(body);
         tell({ id, method: request.method, headers: hidden(request.headers), body: sent.toString() });
         // A wrong host has to arrive as it is; the right one is that of the target.
@@ -31,6 +38,7 @@ const server = http.createServer((request, response) => {
         };
         const up = http.request({ host: to.hostname, port: to.port, path: to.pathname, method: request.method, headers });
         up.on("response", (answer) => {
+            begun?.();
             const got = [];
             response.writeHead(answer.statusCode, answer.headers);
             response.flushHeaders();
@@ -45,6 +53,7 @@ const server = http.createServer((request, response) => {
             answer.on("error", () => response.destroy());
         });
         up.on("error", (error) => {
+            begun?.();
             tell({ id, error: String(error) });
             response.destroy();
         });

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use tokio::net::TcpListener;
 
+use super::listen::listen;
 use super::serve::{log_to_stderr, runtime, shutdown};
 use super::{Exit, Output, output};
 use crate::config::gateway::GatewaySettings;
@@ -90,10 +91,10 @@ impl Args {
     async fn serve(self, out: &mut Output) -> anyhow::Result<Exit> {
         let gateway = Gateway::open(&self.file, output::records())?;
         let settings = gateway.settings();
-        let listener = bind(settings.listen.address).await?;
+        let listener = listen(settings.listen.address)?;
         let address = listener.local_addr().context("the address is not known")?;
         let operations = match settings.listen.operations {
-            Some(address) => Some(bind(address).await?),
+            Some(address) => Some(listen(address)?),
             None => None,
         };
         let asked = match &operations {
@@ -107,13 +108,13 @@ impl Args {
             tokio::spawn(async move { axum::serve(listener, router).await });
         }
         if let Some(address) = settings.doors.http {
-            let listener = bind(address).await?;
+            let listener = listen(address)?;
             out.say(&format!("other proxies ask at http://{}", listener.local_addr()?));
             let router = doors::router(gateway.clone());
             tokio::spawn(async move { axum::serve(listener, router).await });
         }
         if let Some(address) = settings.doors.grpc {
-            self::grpc(bind(address).await?, &gateway, out)?;
+            self::grpc(listen(address)?, &gateway, out)?;
         }
         let (watched, told) = (gateway.clone(), gateway.clone());
         let watching = tokio::spawn(async move { watched.watch().await });
@@ -144,11 +145,6 @@ fn grpc(listener: TcpListener, gateway: &Gateway, out: &mut Output) -> anyhow::R
 #[cfg(not(feature = "envoy"))]
 fn grpc(_: TcpListener, _: &Gateway, _: &mut Output) -> anyhow::Result<()> {
     anyhow::bail!("this build has no `doors.grpc`: it takes the feature `envoy`")
-}
-
-async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    let bound = TcpListener::bind(address).await;
-    bound.with_context(|| format!("`{address}` cannot be listened on"))
 }
 
 /// What the settings mean, one line each; no secret, and not where one is found by a command.

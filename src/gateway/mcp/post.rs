@@ -1,10 +1,12 @@
 //! One request of a caller: from its token to the server's answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Response, StatusCode};
+use tokio::time::timeout;
 
 use super::InProcess;
 use super::call::{Call, Changes};
@@ -25,6 +27,8 @@ use crate::mcp::{
 use crate::model::{Args, Tool};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// How long requests of a session wait for one that began to listen before them.
+const BEGINS_MAX: Duration = Duration::from_millis(500);
 const ROOTS_LIST: &str = "roots/list";
 const ROOTS_CHANGED: &str = "notifications/roots/list_changed";
 
@@ -103,6 +107,9 @@ impl Served {
                 (narrowing, self.credential.clone(), flight)
             }
         };
+        if let Some(session) = &session {
+            session.heard().await;
+        }
         let headers = parts.headers;
         let call =
             Call { message, changes, era, headers, owner, session, credential, narrowing, tenure };
@@ -117,8 +124,18 @@ impl Served {
     pub(super) async fn get(&self, parts: Parts) -> Result<Response<Body>, Stop> {
         door::takes_events(&parts.headers)?;
         let (admitted, session) = self.of_session(&parts, SESSION_LISTEN).await?;
+        let begins = Arc::clone(&session.begins).write_owned().await;
         let narrowing = self.narrowing(&admitted, None, Era::Legacy, None).await?;
-        self.listen(&parts.headers, session, narrowing, admitted.tenure()).await
+        let listening = self.listen(&parts.headers, session, narrowing, admitted.tenure());
+        let mut listening = std::pin::pin!(listening);
+        match timeout(BEGINS_MAX, &mut listening).await {
+            Ok(heard) => heard,
+            // Some servers say nothing at all before there is something to say.
+            Err(_) => {
+                drop(begins);
+                listening.await
+            }
+        }
     }
 
     /// Ends a session.

@@ -38,6 +38,8 @@ pub(super) struct Session {
     lasting: AtomicUsize,
     /// How often somebody began to listen: only the last of them is heard.
     listened: AtomicU64,
+    /// Held for writing while somebody begins to listen.
+    pub(super) begins: Arc<tokio::sync::RwLock<()>>,
 }
 
 /// How a session with several servers began, and the sessions with each that there are.
@@ -153,6 +155,7 @@ impl Sessions {
             used: AtomicU64::new(self.clock.micros()),
             lasting: AtomicUsize::new(0),
             listened: AtomicU64::new(0),
+            begins: Arc::default(),
         });
         self.lock().open.insert(session.id.clone(), Arc::clone(&session));
         session
@@ -217,6 +220,12 @@ impl Drop for Room {
 }
 
 impl Session {
+    /// Waits for whoever began to listen before: what a server asks of the next request may go there,
+    /// and nowhere else.
+    pub(super) async fn heard(&self) {
+        drop(self.begins.read().await);
+    }
+
     /// The identifier, as the caller knows it.
     pub(super) fn id(&self) -> &str {
         &self.id

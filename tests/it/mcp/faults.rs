@@ -265,9 +265,9 @@ async fn an_answer_ends_with_its_token() {
     let world = World { bearer: minted.token.to_text(), ..world };
     let request = tokio::spawn(world.call("x", "{}").send());
     let one = feeds.recv().await.unwrap();
-    feed(&one, "data: {}\n\n").await;
+    feed(&one, NOTE).await;
     let mut answer = request.await.unwrap().unwrap();
-    assert_eq!(answer.chunk().await.unwrap().unwrap(), "data: {}\n\n");
+    assert_eq!(answer.chunk().await.unwrap().unwrap(), NOTE);
     tokio::time::timeout(Duration::from_secs(10), one.closed()).await.unwrap();
     assert!(answer.chunk().await.is_err());
 }

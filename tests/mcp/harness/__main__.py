@@ -130,7 +130,7 @@ class Lab:
             count, faults = traversal.attempt(session, inside, paths)
             arrived = lines(log.read_text())[shown:]
             faults += traversal.unharmed(self.work, arrived, inside, before)
-            denied = sum(record.get("decision") == "deny" for record in guarded.records())
+            denied = sum(record.get("decision") == "deny" and "tool" in record for record in guarded.records())
             if denied != count:
                 faults.append(f"{denied} records of {count} refusals")
             for path in traversal.plain_names(inside):
