@@ -52,6 +52,7 @@ impl Template {
         Some(found)
     }
 
+    #[cfg(feature = "proxy")]
     /// A path that these values of the captures make, each escaped; `None` where one is missing or
     /// can stand in no path.
     pub(crate) fn filled(&self, value: impl Fn(&str) -> Option<String>) -> Option<String> {
@@ -155,6 +156,7 @@ pub(crate) fn decoded(segment: &str) -> Result<String, &'static str> {
     }
 }
 
+#[cfg(feature = "proxy")]
 /// The text as one segment of a path, if it can be one.
 fn encoded(text: &str) -> Option<String> {
     let mut segment = String::with_capacity(text.len());
