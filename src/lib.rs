@@ -71,7 +71,7 @@
 //! | (none) | the six steps, pure: no async runtime, no HTTP, no files |
 //! | `guard` | the tower layer of [`guard`] for axum and any `http` service |
 //! | `gateway` | [`gateway`]: keeping a guard's view of revocations in step with an authority |
-//! | `proxy` | [`mcp`] and the rest of [`gateway`]: a reverse proxy and MCP proxy for tools that know nothing of tokens |
+//! | `proxy` | the rest of [`gateway`]: a reverse proxy and MCP proxy for tools that know nothing of tokens |
 //! | `redis` | [`guard::RedisReplays`]: one memory of used proofs for several guards |
 //! | `server` | the [`authority`], its [`store`], and [`fanout`], which serves its log |
 //! | `client` | [`client`]: calls of guarded tools through `reqwest`, each with its proof |
@@ -109,7 +109,6 @@ pub mod client;
 #[cfg(feature = "guard")]
 pub mod guard;
 
-#[cfg(feature = "proxy")]
 pub mod mcp;
 
 #[cfg(feature = "gateway")]
