@@ -42,7 +42,7 @@ impl Told {
         if let (Some(Era::Legacy), Some(_)) = (self.era, &self.id) {
             return status == StatusCode::UNAUTHORIZED;
         }
-        matches!(refusal.code(), Code::NotGranted | Code::CheckFailed)
+        would_help(refusal.code())
             || !matches!(status, StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS)
     }
 }
@@ -93,11 +93,18 @@ impl Stop {
                 let mut response = json(shown, mcp::error(id, &fault));
                 let scope = tool.as_ref().map(Tool::to_string);
                 let challenge = Challenge { scope: scope.as_deref(), ..*challenge };
-                refusal.describe(response.headers_mut(), &challenge);
+                if shown == status || would_help(refusal.code()) {
+                    refusal.describe(response.headers_mut(), &challenge);
+                }
                 response
             }
         }
     }
+}
+
+/// Whether more authority would help.
+fn would_help(code: Code) -> bool {
+    matches!(code, Code::NotGranted | Code::CheckFailed)
 }
 
 /// Whether the call was judged, and the answer was no.

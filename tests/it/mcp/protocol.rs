@@ -206,7 +206,11 @@ async fn a_refusal_does_not_end_a_session() {
     };
     for (tool, number, code) in [("y", 7403, "not-granted"), ("picky", -32602, "request-malformed")]
     {
-        let (status, body) = told(call(tool)).await;
+        let answer = call(tool).send().await.unwrap();
+        let has_challenge = answer.headers().contains_key("www-authenticate");
+        assert_eq!(has_challenge, code == "not-granted", "more authority would help");
+        let (status, body) =
+            (answer.status().as_u16(), answer.json::<serde_json::Value>().await.unwrap());
         let error = &body["error"];
         assert_eq!((status, &body["id"], &error["code"]), (200, &7.into(), &number.into()));
         assert_eq!(error["data"]["code"], code);
