@@ -124,3 +124,20 @@ fn a_server_that_lists_without_end_is_remembered_within_bounds() {
     let (_, standing) = catalogue.observe("files", &json(r#"{"name":"more"}"#));
     assert_eq!((standing, labelled("more")), (Standing::Good, false));
 }
+
+#[test]
+fn arguments_that_take_too_long_to_check_are_refused() {
+    let filter = concat!(
+        r##"{"name":"a","inputSchema":{"$ref":"#/$defs/f","$defs":{"f":{"anyOf":["##,
+        r##"{"properties":{"and":{"items":{"$ref":"#/$defs/f"}}}},"##,
+        r##"{"properties":{"and":{"items":{"$ref":"#/$defs/f"}},"or":{}}},"##,
+        r##"{"properties":{"and":{"items":{"$ref":"#/$defs/f"}},"not":{}}}]}}}}"##,
+    );
+    let catalogue = Catalogue::new(&servers(""), Some(approved(filter).unwrap())).unwrap();
+    let checked = |depth: usize| {
+        let nested = (0..depth).fold("{}".to_owned(), |inner, _| format!(r#"{{"and":[{inner}]}}"#));
+        catalogue.check(&tool("a"), &Args::parse(nested, Default::default()).unwrap())
+    };
+    assert!(checked(3).is_ok());
+    assert_eq!(checked(12).unwrap_err().code().as_str(), "request-malformed");
+}

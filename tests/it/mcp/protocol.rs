@@ -308,3 +308,16 @@ async fn the_servers_own_errors_pass_as_they_are() {
     assert_eq!((answer.status().as_u16(), answer.headers().get("mcp-session-id")), (404, None));
     assert!(answer.text().await.unwrap().contains("the server refused the request"));
 }
+
+/// What repeats arguments, and was not held against them, could say something else.
+#[tokio::test]
+async fn headers_that_nobody_judged_stay_down() {
+    let world = World::new(plain).await;
+    let call = world.call("x", r#"{"a":1}"#).header("mcp-param-unheard", "eu");
+    assert_eq!(call.header("mcp-foo", "1").send().await.unwrap().status(), 200);
+    let last = world.upstream.last();
+    for name in ["mcp-param-unheard", "mcp-foo"] {
+        assert!(!last.headers.contains_key(name), "{name}");
+    }
+    assert_eq!(last.headers["mcp-method"], "tools/call");
+}
