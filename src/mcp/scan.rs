@@ -91,6 +91,11 @@ impl Scan {
         found
     }
 
+    /// Whether an event says something and has not ended.
+    pub fn is_within(&self) -> bool {
+        self.has_data
+    }
+
     fn in_line(&mut self, byte: u8) {
         match self.line {
             Line::Other => {}
@@ -161,6 +166,8 @@ impl Envelope {
             self.begin(byte);
         }
         if self.in_string {
+            // Some readers take more than CR and LF for the end of a line.
+            self.is_unclear |= byte < b' ';
             self.keep(byte);
             match byte {
                 _ if self.escaped => self.escaped = false,
@@ -303,6 +310,7 @@ mod tests {
             r#"{"id":1,"result":{},"error":{}}"#,
             r#"{"id":1,"method":7}"#,
             "\u{feff}{\"id\":1,\"result\":{}}",
+            "{\"id\":1,\"result\":{\"a\":\"\u{b}data: x\u{b}\"}}",
             &long,
         ] {
             assert_eq!(one(text), Scanned::Unclear, "{text}");
@@ -313,6 +321,11 @@ mod tests {
         );
         assert_eq!(one(r#"{"id":null,"error":{}}"#), Scanned::Answers(None));
         assert_eq!(one(" "), Scanned::Blank);
+        let mut scan = Scan::default();
+        scan.read(b"data: {\"id\":1}\n");
+        assert!(scan.is_within());
+        scan.read(b"\n: comment\n");
+        assert!(!scan.is_within());
     }
 
     #[test]

@@ -315,6 +315,14 @@ impl Step for Listening {
         }
         Ok(bytes)
     }
+
+    /// Some readers take the end of a stream for that of its last event.
+    fn end(&mut self) -> Result<Bytes, BoxError> {
+        match self.scan.is_within() {
+            true => Err(NoAnswer.into()),
+            false => Ok(Bytes::new()),
+        }
+    }
 }
 
 /// An answer that is passed on as it is, but for its end, which is held back until it is known to be

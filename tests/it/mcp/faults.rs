@@ -172,6 +172,20 @@ async fn what_answers_another_request_is_not_heard() {
     }
 }
 
+/// An event that has not ended has not been judged.
+#[tokio::test]
+async fn a_stream_that_ends_within_an_event_is_cut() {
+    let world = World::new(|_: &Arrived| {
+        events(format!("{NOTE}data: {{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{{}}}}\n"))
+    })
+    .await;
+    let heard = match world.call("x", "{}").send().await {
+        Ok(answer) => answer.text().await.ok(),
+        Err(_) => None,
+    };
+    assert_eq!(heard, None);
+}
+
 /// Of an answer that is none nothing goes down but an error.
 #[tokio::test]
 async fn a_list_that_is_refused_holds_no_list() {

@@ -309,6 +309,21 @@ async fn the_servers_own_errors_pass_as_they_are() {
     assert!(answer.text().await.unwrap().contains("the server refused the request"));
 }
 
+#[tokio::test]
+async fn a_trace_is_known_by_the_metadata_first() {
+    let world = World::new(plain).await;
+    let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let trace = |id: &str| format!("00-{id}-00f067aa0ba902b7-01");
+    let meta = META.replacen('{', &format!(r#"{{"traceparent":"{}","#, trace(id)), 1);
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"x",{meta}}}}}"#
+    );
+    let call = world.modern("tools/call", Some("x"), body);
+    let call = call.header("traceparent", trace(&"1".repeat(32)));
+    assert_eq!(call.send().await.unwrap().status(), 200);
+    assert_eq!(world.records().pop().unwrap().trace.as_deref(), Some(id));
+}
+
 /// What repeats arguments, and was not held against them, could say something else.
 #[tokio::test]
 async fn headers_that_nobody_judged_stay_down() {
