@@ -31,11 +31,13 @@ impl Story<'_, '_> {
             *max = json!(5000);
         }
         let request = agents::task_request(&beyond, &key);
-        let refused = self.world.ask("/v1/tasks", Some(&client), Some(&key), &request).await?;
+        let refused =
+            self.world.office.ask("/v1/tasks", Some(&client), Some(&key), &request).await?;
         let row = asked("issue a task", ORCHESTRATOR, &refused, "beyond-ceiling");
         self.step(Row { with: "refunds up to 5,000".to_owned(), ..row })?;
         let request = agents::task_request(&agents::task_grants(), &key);
-        let issued = self.world.ask("/v1/tasks", Some(&client), Some(&key), &request).await?;
+        let issued =
+            self.world.office.ask("/v1/tasks", Some(&client), Some(&key), &request).await?;
         let mut row = asked("issue a task", ORCHESTRATOR, &issued, "done");
         row.with = "refunds up to 500".to_owned();
         row.why = format!("{}, for {}", agents::PRINCIPAL, agents::INTENT);
@@ -53,7 +55,7 @@ impl Story<'_, '_> {
             "ceiling": agents::ceiling(),
             "ttl_secs_max": agents::TASK_SECS,
         });
-        let added = self.world.administer("/v1/clients", &client).await?;
+        let added = self.world.office.administer("/v1/clients", &client).await?;
         let key = text(&added, "key").map(Zeroizing::new);
         let row = asked("add a client", "admin", &added, "done");
         let why = "a client key, and a ceiling of three grants".to_owned();
@@ -71,7 +73,7 @@ impl Story<'_, '_> {
         let token = Zeroizing::new(token);
         let body = json!({ "token": token.as_str(), "reason": "misused" });
         let started = SystemClock.micros();
-        let answer = self.world.ask("/v1/revocations", None, Some(key), &body).await?;
+        let answer = self.world.office.ask("/v1/revocations", None, Some(key), &body).await?;
         self.world.revoked(1).await?;
         let mut row = asked("revoke", ORCHESTRATOR, &answer, "done");
         row.with = "the refund agent".to_owned();
@@ -89,7 +91,7 @@ impl Story<'_, '_> {
         let path = format!("/v1/tasks/{}/complete", agents.task);
         let key = &agents.orchestrator.key;
         let started = SystemClock.micros();
-        let answer = self.world.ask(&path, None, Some(key), &json!({})).await?;
+        let answer = self.world.office.ask(&path, None, Some(key), &json!({})).await?;
         self.world.revoked(2).await?;
         let mut row = asked("complete the task", ORCHESTRATOR, &answer, "done");
         row.why = known_after(started);

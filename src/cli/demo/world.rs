@@ -4,13 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::ensure;
-use serde_json::Value;
 
 use super::gateway::Gateway;
-use super::office::{Answer, DEADLINE, Office};
+use super::office::{DEADLINE, Office};
 use super::tools::{self, Deeds};
 use crate::decide::Policy;
-use crate::keys::HolderKey;
 
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(2);
@@ -71,22 +69,6 @@ impl World {
     /// All of them.
     pub(super) fn gateways(&self) -> [&Gateway; 3] {
         [&self.crm, &self.payments, &self.messaging]
-    }
-
-    /// Asks the authority: as the client with this key, signed by this holder's.
-    pub(super) async fn ask(
-        &self,
-        path: &str,
-        client: Option<&str>,
-        holder: Option<&HolderKey>,
-        body: &Value,
-    ) -> anyhow::Result<Answer> {
-        self.office.ask(path, client, holder, body).await
-    }
-
-    /// Asks the authority as its administrator.
-    pub(super) async fn administer(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
-        self.office.administer(path, body).await
     }
 
     /// Waits until every gateway knows of so many revocations.
