@@ -155,6 +155,43 @@ pub(super) async fn run(target: &Target, connections: usize, time: Duration) -> 
     Sample { times, secs }
 }
 
+/// Calls at a steady rate, spread over so many connections. A call counts from when it was to be made
+/// where its connection was still busy then.
+pub(super) async fn paced(
+    target: &Target,
+    connections: usize,
+    rate: f64,
+    time: Duration,
+) -> Sample {
+    let begin = Instant::now() + Duration::from_millis(50);
+    let step = Duration::from_secs_f64(connections as f64 / rate);
+    let mut workers = Vec::new();
+    for at in 0..connections {
+        let mut connection = target.connect().await;
+        connection.call(target).await;
+        let target = target.clone();
+        let first = begin + step.mul_f64(at as f64 / connections as f64);
+        workers.push(tokio::spawn(async move {
+            let (mut times, mut due) = (Vec::new(), first);
+            while due < begin + time {
+                let is_late = Instant::now() > due;
+                tokio::time::sleep_until(due.into()).await;
+                let from = if is_late { due } else { Instant::now() };
+                connection.call(&target).await;
+                times.push(from.elapsed().as_secs_f64());
+                due += step;
+            }
+            times
+        }));
+    }
+    let mut times = Vec::new();
+    for worker in workers {
+        times.extend(worker.await.expect("a worker"));
+    }
+    times.sort_by(f64::total_cmp);
+    Sample { times, secs: time.as_secs_f64() }
+}
+
 impl Sample {
     /// The time within which so many of a thousand calls were answered, in seconds.
     pub(super) fn within(&self, thousandths: usize) -> f64 {

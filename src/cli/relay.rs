@@ -43,7 +43,7 @@ Gateways name the relay in place of the authority. They need not trust it.";
 
 impl Args {
     pub(super) fn run(self, out: &mut Output) -> anyhow::Result<Exit> {
-        log_to_stderr();
+        log_to_stderr()?;
         runtime()?.block_on(self.serve(out))
     }
 

@@ -7,10 +7,14 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::runtime::Runtime;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::{Exit, Output};
 use crate::authority::{Authority, router, serve};
-use crate::config::{DataDir, Entropy, SystemClock};
+use crate::config::{DataDir, Entropy, SystemClock, env};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
@@ -31,7 +35,7 @@ It ends on SIGTERM or ctrl-c, after the requests under way. Its log goes to stde
 
 impl Args {
     pub(super) fn run(self, out: &mut Output) -> anyhow::Result<Exit> {
-        log_to_stderr();
+        log_to_stderr()?;
         runtime()?.block_on(self.serve(out))
     }
 
@@ -48,18 +52,27 @@ impl Args {
     }
 }
 
-/// Has the log go to stderr.
-pub(super) fn log_to_stderr() {
+/// Has the log go to stderr: what happens, and with `HARDTACK_LOG=debug` each decision besides. Of the
+/// libraries below nothing finer is shown, since some would tell of headers.
+///
+/// *Errors*: a level that there is not.
+pub(super) fn log_to_stderr() -> anyhow::Result<()> {
+    let own = match env::log() {
+        Some(level) => {
+            level.parse().context("HARDTACK_LOG is error, warn, info, debug or trace")?
+        }
+        None => LevelFilter::INFO,
+    };
+    let shown = Targets::new().with_default(own.min(LevelFilter::INFO));
+    let shown = shown.with_target(env!("CARGO_PKG_NAME"), own);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        // Whoever reads stderr may go: nothing panics over a line that is lost.
+        .log_internal_errors(false);
     // A second subscriber in one process changes nothing.
-    drop(
-        tracing_subscriber::fmt()
-            .with_writer(io::stderr)
-            .with_ansi(false)
-            .with_max_level(tracing::Level::INFO)
-            // Whoever reads stderr may go: nothing panics over a line that is lost.
-            .log_internal_errors(false)
-            .try_init(),
-    );
+    drop(tracing_subscriber::registry().with(lines.with_filter(shown)).try_init());
+    Ok(())
 }
 
 /// Ready once the process is asked to end.

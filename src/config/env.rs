@@ -24,6 +24,11 @@ pub fn holder_key() -> Option<Zeroizing<String>> {
     read("HARDTACK_HOLDER_KEY").map(Zeroizing::new)
 }
 
+/// `HARDTACK_LOG`: how much the log tells.
+pub fn log() -> Option<String> {
+    read("HARDTACK_LOG")
+}
+
 /// A variable that is set, not empty and UTF-8.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn read(name: &str) -> Option<String> {

@@ -23,6 +23,8 @@ pub mod ops;
 #[cfg(feature = "proxy")]
 pub mod service;
 #[cfg(feature = "proxy")]
+pub mod trace;
+#[cfg(feature = "proxy")]
 mod upstream;
 
 #[cfg(feature = "proxy")]

@@ -181,13 +181,13 @@ impl Shared {
         labels.flat_map(|(_, labels)| labels.iter().cloned()).collect()
     }
 
-    /// Writes the record and tells of the decision in the log, without secrets.
+    /// Writes the record, and tells of the decision in the log where that is asked for, without
+    /// secrets.
     pub(super) async fn write(&self, record: Record) -> Result<(), Reason> {
         let code = record.decision.code().map_or("allowed", Code::as_str);
-        let tool = record.tool.as_ref().map(Tool::to_string);
-        tracing::info!(
+        tracing::debug!(
             code,
-            tool,
+            tool = record.tool.as_ref().map(tracing::field::display),
             task = record.task.as_deref(),
             micros = record.micros,
             "decided a call"

@@ -7,7 +7,22 @@ use crate::model::{Json, Place};
 /// *Source*: Unicode simple case folding for letters that fold to ASCII: `ſ` is an `s` there, and
 /// lower case makes the Kelvin sign a `k`.
 pub(super) fn folded(name: &str) -> String {
-    name.chars().flat_map(char::to_lowercase).map(|c| if c == 'ſ' { 's' } else { c }).collect()
+    match name.is_ascii() {
+        true => name.to_ascii_lowercase(),
+        false => letters(name).collect(),
+    }
+}
+
+fn letters(name: &str) -> impl Iterator<Item = char> {
+    name.chars().flat_map(char::to_lowercase).map(|c| if c == 'ſ' { 's' } else { c })
+}
+
+/// Whether two names are one to readers that ignore case.
+fn is_alike(one: &str, other: &str) -> bool {
+    match one.is_ascii() && other.is_ascii() {
+        true => one.eq_ignore_ascii_case(other),
+        false => letters(one).eq(letters(other)),
+    }
 }
 
 /// Two names of one object, somewhere in the value, that differ in case alone.
@@ -32,6 +47,5 @@ pub(super) fn disguised<'a>(place: Place<'a>, known: &[&str]) -> Option<&'a str>
 
 /// Whether a name is not one of these, but would be if case were ignored.
 pub(super) fn is_disguised(name: &str, known: &[&str]) -> bool {
-    let seen = folded(name);
-    known.iter().any(|known| *known != name && folded(known) == seen)
+    known.iter().any(|known| *known != name && is_alike(known, name))
 }

@@ -11,7 +11,8 @@ const NAME: &str = "mcp-name";
 /// What the names of headers begin with that repeat arguments.
 pub const PARAM: &str = "mcp-param-";
 
-const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+/// Where the metadata of a modern message name its version.
+pub const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 pub(super) const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
 /// The headers of a request that repeat what its body says.

@@ -187,6 +187,11 @@ impl Message {
         self.meta().is_some_and(|meta| meta.members().any(|member| is_credential(member.name)))
     }
 
+    /// Whether some of the metadata go up.
+    pub fn keeps_metadata(&self) -> bool {
+        self.meta().is_some_and(|meta| meta.members().any(|member| !is_credential(member.name)))
+    }
+
     /// What takes the caller's credentials out of the metadata.
     pub fn take_credentials(&self, splice: &mut Splice) {
         if let Some(meta) = self.meta().filter(|_| self.has_credentials()) {

@@ -26,7 +26,7 @@ mod version;
 
 pub use asked::{AskError, Asked, SESSION_END, SESSION_LISTEN, asked, served};
 pub use error::{Fault, code, error, result, tool_error};
-pub use headers::{HeaderFault, Headers, PARAM, header_text};
+pub use headers::{HeaderFault, Headers, META_VERSION, PARAM, header_text};
 pub use joined::{Aim, aim};
 pub use list::{Join, ListKind, Listed, NarrowError, narrow};
 pub use message::{Id, Kind, Message, MessageError};

@@ -84,6 +84,13 @@ impl World {
         std::fs::write(self.path(), full(settings)).unwrap();
     }
 
+    /// Ends it, as its process would.
+    pub(crate) async fn end(self) {
+        self.stop.send(()).unwrap();
+        self.served.await.unwrap();
+        self.gateway.close().await;
+    }
+
     pub(crate) async fn call(&self, path: &str, bearer: &str) -> u16 {
         let url = format!("http://{}{path}", self.address);
         let sent = client().get(url).header("authorization", bearer).send().await;

@@ -109,6 +109,7 @@ mod support;
 #[cfg(feature = "gateway")]
 mod support_guard;
 mod tidy;
+mod traces;
 #[cfg(feature = "cli")]
 mod upstream;
 mod vectors;

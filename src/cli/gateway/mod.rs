@@ -84,7 +84,7 @@ impl Args {
         if self.explain {
             return explain::run(&self.file, out);
         }
-        log_to_stderr();
+        log_to_stderr()?;
         runtime()?.block_on(self.serve(out))
     }
 

@@ -7,7 +7,7 @@ use super::super::serve::{log_to_stderr, runtime};
 use super::super::{Exit, Output, output, roots};
 use crate::config::gateway::{
     Authority, Doors, GatewaySettings, Limits, Listen, PolicyFiles, Proofs, Records, Secret,
-    Server, ServerKind,
+    Server, ServerKind, Traces,
 };
 use crate::config::{env, keyfile};
 use crate::gateway::service::{Gateway, sink};
@@ -35,7 +35,7 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// The settings of a gateway that has this server; the options below are for where there is none.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["gateway", "root", "from", "revoked", "policy"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["gateway", "root", "from", "revoked", "policy", "traces"])]
     config: Option<PathBuf>,
     /// The gateway's name, which tokens have as their audience.
     #[arg(long, value_name = "NAME", default_value = "local")]
@@ -55,6 +55,9 @@ pub(in crate::cli) struct Args {
     /// Where decisions are recorded, or a folder for a file of each process; stderr without it.
     #[arg(long, value_name = "FILE")]
     records: Option<PathBuf>,
+    /// The address of an OpenTelemetry collector that takes OTLP over HTTP, to tell of calls.
+    #[arg(long, value_name = "URL")]
+    traces: Option<String>,
     /// The server: its program and arguments.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -70,7 +73,7 @@ Messages go over stdin and stdout; its log goes to stderr. The token never reach
 
 impl Args {
     pub(super) fn run(self, _out: &mut Output) -> anyhow::Result<Exit> {
-        log_to_stderr();
+        log_to_stderr()?;
         runtime()?.block_on(self.serve())
     }
 
@@ -161,6 +164,7 @@ impl Args {
             records: Records::default(),
             proofs: Proofs::default(),
             doors: Doors::default(),
+            traces: Traces { url: self.traces.clone(), ..Traces::default() },
             limits: Limits::default(),
             approved: None,
             servers: vec![Server::stdio(&self.server, self.command.clone())],

@@ -10,6 +10,7 @@ use super::listen::Listen;
 use super::records::Records;
 use super::secret::Secret;
 use super::server::{Server, Variable};
+use super::traces::Traces;
 use super::trust::Authority;
 use crate::mint::is_plain_text;
 use crate::model::TargetUri;
@@ -47,6 +48,9 @@ pub struct GatewaySettings {
     /// Where other proxies ask about requests.
     #[serde(default)]
     pub doors: Doors,
+    /// Where traces of calls are sent.
+    #[serde(default)]
+    pub traces: Traces,
     /// What all callers together may take.
     #[serde(default)]
     pub limits: Limits,
@@ -166,6 +170,7 @@ impl GatewaySettings {
         }
         self.listen.validate()?;
         self.authority.validate()?;
+        self.traces.validate()?;
         within("limits.calls_max", self.limits.calls_max as u64, 1, 1_000_000)?;
         within("limits.task_calls_max", self.limits.task_calls_max as u64, 1, 1_000_000)?;
         let mut names = BTreeSet::new();
@@ -184,7 +189,8 @@ impl GatewaySettings {
         let trust = self.authority.saved.iter_mut().chain(&mut self.authority.bundle);
         let folders = self.servers.iter_mut().filter_map(|server| server.cwd.as_mut());
         files.chain(trust).chain(&mut self.approved).chain(folders).for_each(place);
-        self.proofs.redis.iter_mut().for_each(|secret| secret.within(folder));
+        let secrets = self.proofs.redis.iter_mut().chain(self.traces.headers.values_mut());
+        secrets.for_each(|secret| secret.within(folder));
         for server in &mut self.servers {
             let of_tools = server.tools.values_mut().filter_map(|tool| tool.credential.as_mut());
             let all = server.credential.iter_mut().chain(of_tools);

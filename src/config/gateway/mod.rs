@@ -9,6 +9,7 @@ mod secret;
 mod server;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod trust;
 
 pub use credential::{ClientAuth, ClientCredentials, CredentialConfig, CredentialKind, Exchange};
@@ -19,4 +20,5 @@ pub use secret::{Secret, SecretError, SecretText};
 pub use server::{
     ArgumentKind, BodyKind, Denials, Route, Server, ServerKind, ToolSettings, Variable, child_env,
 };
+pub use traces::Traces;
 pub use trust::Authority;

@@ -55,6 +55,8 @@ pub(super) struct Served {
 /// One route.
 pub(super) struct Route {
     template: Template,
+    /// The template, as it is written.
+    pub(super) path: String,
     pub(super) tool: Tool,
     pub(super) body: BodyKind,
     pub(super) upgrade: bool,
@@ -95,7 +97,8 @@ impl Routes {
             return Err(HttpServerError::Twice(named()));
         }
         let tool = Tool::new(name, tool)?;
-        routes.push(Route { template, tool, body: *body, upgrade: *upgrade, server });
+        let path = path.clone();
+        routes.push(Route { template, path, tool, body: *body, upgrade: *upgrade, server });
         routes.sort_by_cached_key(|route| route.template.rank());
         Ok(())
     }

@@ -13,19 +13,19 @@ use hyper::upgrade::OnUpgrade;
 
 use super::arguments::{Read, Reading};
 use super::forward;
-use super::routes::{Found, HttpServerError, Routes, Served};
+use super::routes::{Found, HttpServerError, Route, Routes, Served};
 use super::tenured::Tenured;
 use crate::config::gateway::{BodyKind, Limits, Route as RouteSettings};
 use crate::gateway::credential::Credential;
 use crate::gateway::mcp::{ToolFacts, Tools};
-use crate::gateway::ops::{Flight, Flights, trace_id};
+use crate::gateway::ops::{Flight, Flights, until_sent};
+use crate::gateway::trace::{Kind, Span, TRACEPARENT, TraceContext, Traces};
 use crate::gateway::upstream::{Tunnel, Upstream, UpstreamError};
 use crate::guard::{Admitted, Allowed, Challenge, Circumstances, Guard, Refusal, Tenure, ToolCall};
 use crate::model::{Args, JsonProfile, TargetUri, Tool};
 use crate::present::Credentials;
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Longest opaque body where nothing else is said, in bytes.
 const UPLOAD_BYTES_MAX: u64 = 1024 * 1024 * 1024;
@@ -39,6 +39,8 @@ pub struct HttpOptions {
     pub guard: Guard,
     /// What is known of the servers' tools.
     pub tools: Arc<dyn Tools>,
+    /// Where calls are told of.
+    pub traces: Traces,
     /// The calls in flight.
     pub flights: Flights,
     /// How many there may be.
@@ -58,6 +60,7 @@ impl HttpOptions {
             gateway: gateway.to_owned(),
             guard,
             tools,
+            traces: Traces::default(),
             flights: Flights::default(),
             limits: Limits::default(),
             public_uri: None,
@@ -101,6 +104,7 @@ struct Call {
     changes: bool,
     tenure: Tenure,
     flight: Flight,
+    span: Span,
 }
 
 impl HttpProxy {
@@ -192,6 +196,26 @@ impl Shared {
             Ok(found) => found,
             Err(refusal) => return Err(admitted.refuse(refusal).await),
         };
+        let mut span = self.span(parts, route);
+        if let Some(task) = admitted.task() {
+            span.set("hardtack.task", task);
+        }
+        let decided = self.judge(admitted, parts, body, (route, captures), &mut span).await;
+        let (body, credential, tenure, flight, allowed) =
+            decided.inspect_err(|refusal| refused(&mut span, refusal))?;
+        let call = Call { body, credential, changes, tenure, flight, span };
+        Ok((call, Arc::clone(&route.server), allowed))
+    }
+
+    /// Decides a call of this route.
+    async fn judge(
+        &self,
+        admitted: Admitted,
+        parts: &Parts,
+        body: Body,
+        (route, captures): (&Route, Vec<(String, String)>),
+        span: &mut Span,
+    ) -> Result<(Body, Option<Credential>, Tenure, Flight, Allowed), Refusal> {
         let reading = Reading {
             guard: &self.options.guard,
             kind: route.body,
@@ -203,11 +227,11 @@ impl Shared {
             Err(refusal) => return Err(admitted.refuse(refusal).await),
         };
         let ToolFacts { labels, credential, .. } = self.options.tools.facts(&route.tool);
-        let trace = parts.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+        let place = span.context().or_else(|| parent(parts));
         let circumstances = Circumstances {
             labels,
             credential: credential.as_ref().map(|credential| credential.name().to_owned()),
-            trace: trace.and_then(trace_id),
+            trace: place.map(|place| place.trace_id()),
         };
         let begun = self.options.flights.begin(admitted.owner().task, &self.options.limits);
         let call = ToolCall { tool: route.tool.clone(), args };
@@ -220,8 +244,22 @@ impl Shared {
         let tenure = admitted.tenure();
         let check = |tool: &Tool, args: &Args| self.options.tools.check(tool, args);
         let allowed = admitted.judge_and(call, circumstances, check).await?;
-        let call = Call { body, credential, changes, tenure, flight };
-        Ok((call, Arc::clone(&route.server), allowed))
+        Ok((body, credential, tenure, flight, allowed))
+    }
+
+    /// The span of a call.
+    ///
+    /// *Source*: OpenTelemetry semantic conventions for HTTP, "HTTP server".
+    fn span(&self, parts: &Parts, route: &Route) -> Span {
+        let mut span = self.options.traces.begin(Kind::Server, "HTTP", parent(parts));
+        if span.context().is_some() {
+            let method = parts.method.as_str();
+            span.rename(|| format!("{method} {}", route.path));
+            span.set("http.request.method", method);
+            span.set("http.route", route.path.as_str());
+            span.set("hardtack.tool", route.tool.to_string());
+        }
+        span
     }
 
     /// Whether the request's body is not judged anyway.
@@ -247,7 +285,13 @@ impl Shared {
 
     /// Sends a decided call up, and the answer down.
     async fn pass(&self, parts: &mut Parts, call: Call, served: &Served) -> Response<Body> {
-        let Call { body, credential, changes, tenure, flight } = call;
+        let Call { body, credential, changes, tenure, flight, span } = call;
+        let mut up = span.child(Kind::Client);
+        if let Some(Ok(place)) = up.context().map(|place| HeaderValue::try_from(place.to_string()))
+        {
+            up.set("http.request.method", parts.method.as_str());
+            parts.headers.insert(TRACEPARENT, place);
+        }
         let caller = changes.then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
         let Some(upstream) = &served.upstream else { return UpstreamError::Target.response() };
         let request = match self.request(parts, body, upstream) {
@@ -266,10 +310,19 @@ impl Shared {
             false => upstream.send(request, credential.as_ref()).await,
         };
         // Nothing says of an answer how long it will go on.
-        flight.until_sent(match answer {
+        let answer = match answer {
             Ok(answer) => answer.map(|body| Body::new(Tenured::new(body, tenure, every))),
-            Err(error) => error.response(),
-        })
+            Err(error) => {
+                up.fail(error.code());
+                error.response()
+            }
+        };
+        // Dropped in this order: the span of the call ends last.
+        let mut kept = (flight, up, span);
+        for span in [&mut kept.1, &mut kept.2] {
+            answered(span, answer.status());
+        }
+        until_sent(answer, kept)
     }
 
     /// The request as it goes up: path and query as they came, below the upstream's own.
@@ -290,6 +343,24 @@ impl Shared {
         *request.headers_mut() = std::mem::take(&mut parts.headers);
         Ok(request)
     }
+}
+
+/// The place that a request names above its own.
+fn parent(parts: &Parts) -> Option<TraceContext> {
+    let told = parts.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    told.and_then(TraceContext::parse)
+}
+
+fn answered(span: &mut Span, status: StatusCode) {
+    span.set("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.fail(status.as_str());
+    }
+}
+
+fn refused(span: &mut Span, refusal: &Refusal) {
+    span.fail(refusal.code().as_str());
+    span.set("http.response.status_code", refusal.status().as_u16());
 }
 
 /// Lets bytes pass once the caller has the answer.

@@ -25,6 +25,7 @@ mod session;
 mod stdio;
 mod stop;
 mod tools;
+mod traced;
 
 pub use options::{McpOptions, McpServer, McpServerError, McpUpstream};
 pub use service::McpProxy;

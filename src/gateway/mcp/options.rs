@@ -4,6 +4,7 @@ use std::time::Duration;
 use crate::config::gateway::{Denials, Limits};
 use crate::gateway::credential::Credential;
 use crate::gateway::ops::Flights;
+use crate::gateway::trace::Traces;
 use crate::gateway::upstream::Upstream;
 use crate::guard::Guard;
 use crate::model::{Clock, JsonProfile, TargetUri};
@@ -20,6 +21,8 @@ pub struct McpOptions {
     pub guard: Guard,
     /// What is known of the servers' tools.
     pub tools: Arc<dyn Tools>,
+    /// Where calls are told of.
+    pub traces: Traces,
     /// The calls in flight.
     pub flights: Flights,
     /// How many there may be.
@@ -100,6 +103,7 @@ impl McpOptions {
             guard,
             tools,
             flights: Flights::default(),
+            traces: Traces::default(),
             limits: Limits::default(),
             clock,
             public_uri: None,

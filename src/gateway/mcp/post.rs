@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::InProcess;
@@ -18,15 +18,15 @@ use super::service::{Served, not_allowed};
 use super::session::Session;
 use super::stop::{Stop, Told, json};
 use super::tools::ToolFacts;
+use super::traced;
 use crate::gateway::credential::Credential;
-use crate::gateway::ops::{Flight, trace_id};
+use crate::gateway::ops::{Flight, until_sent};
 use crate::guard::{Admitted, Circumstances, Owner, ToolCall};
 use crate::mcp::{
     self, Asked, Era, Fault, Kind, ListKind, Message, Mirror, SESSION_END, SESSION_LISTEN, code,
 };
 use crate::model::{Args, Tool};
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// How long requests of a session wait for one that began to listen before them.
 const BEGINS_MAX: Duration = Duration::from_millis(500);
 const ROOTS_LIST: &str = "roots/list";
@@ -72,7 +72,10 @@ impl Served {
             let why = "roots are not the caller's to name";
             return Err(against(&admitted, Fault::new(code::INVALID_PARAMS, why)).await);
         }
-        let trace = trace(&parts.headers, &message);
+        let parent = traced::parent(&parts.headers, &message);
+        let transport = if in_process { "pipe" } else { "tcp" };
+        told.span = traced::begin(&self.options.traces, &message, parent, transport);
+        let place = told.span.context().or(parent);
         let tenure = admitted.tenure();
         let mut changes = Changes::default();
         message.take_credentials(&mut changes.splice);
@@ -85,7 +88,10 @@ impl Served {
                     return Err(against(&admitted, Fault::from(&fault)).await);
                 }
                 keep_judged(&mut parts.headers, &facts.mirrors);
+                let trace = place.map(|place| place.trace_id());
+                let named = tool.clone();
                 let (credential, flight) = self.decide(admitted, tool, args, facts, trace).await?;
+                traced::allowed(&mut told.span, &message, &named);
                 (None, credential, Some(flight))
             }
             Asked::Accepted(tool, args) => {
@@ -110,13 +116,16 @@ impl Served {
         if let Some(session) = &session {
             session.heard().await;
         }
-        let headers = parts.headers;
+        let mut headers = parts.headers;
+        let mut up = traced::up(&told.span, &message, &mut changes.splice, &mut headers);
         let call =
             Call { message, changes, era, headers, owner, session, credential, narrowing, tenure };
-        let answer = self.exchange(call).await?;
-        Ok(match flight {
-            Some(flight) => flight.until_sent(answer),
-            None => answer,
+        let answer = self.exchange(call).await.inspect_err(|stop| stop.end(&mut up))?;
+        // Dropped in this order: the span of the call ends last.
+        let kept = (flight, up, std::mem::take(&mut told.span));
+        Ok(match kept {
+            (None, _, span) if span.context().is_none() => answer,
+            kept => until_sent(answer, kept),
         })
     }
 
@@ -273,15 +282,6 @@ fn keep_judged(headers: &mut HeaderMap, mirrors: &[Mirror]) {
     for name in unjudged.cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }
-}
-
-/// The trace that a message is part of: by its metadata, or else by the request that it came in.
-///
-/// *Source*: Model Context Protocol 2026-07-28, "`_meta`".
-fn trace(headers: &HeaderMap, message: &Message) -> Option<String> {
-    let told = message.meta().and_then(|meta| meta.member(TRACEPARENT.as_str())?.text());
-    let header = || headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
-    told.or_else(header).and_then(trace_id)
 }
 
 /// The gateway's own answer to the server's question for roots.

@@ -226,7 +226,10 @@ impl Shared {
             Ok(()) => self.taken(parts, body, name, &mut told).await,
             Err(stop) => Err(stop),
         };
-        let mut answer = answer.unwrap_or_else(|stop| stop.response(&told, &challenge));
+        let mut answer = answer.unwrap_or_else(|stop| {
+            stop.end(&mut told.span);
+            stop.response(&told, &challenge)
+        });
         if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
         }

@@ -3,6 +3,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 
 use crate::config::gateway::Denials;
+use crate::gateway::trace::Span;
 use crate::gateway::upstream::UpstreamError;
 use crate::guard::{Challenge, Refusal};
 use crate::mcp::{self, Era, Fault, code};
@@ -31,6 +32,8 @@ pub(super) struct Told {
     pub(super) calls_tool: bool,
     /// How its server has refusals told.
     pub(super) denials: Denials,
+    /// Its span, until the answer has it.
+    pub(super) span: Span,
 }
 
 impl Told {
@@ -48,6 +51,20 @@ impl Told {
 }
 
 impl Stop {
+    /// Ends a span with the reason.
+    pub(super) fn end(&self, span: &mut Span) {
+        match self {
+            Self::Refused { refusal, .. } => {
+                span.fail(refusal.code().as_str());
+                span.set("rpc.response.status_code", number(refusal).to_string());
+            }
+            Self::Fault(_, fault) => {
+                span.fail(&fault.code.to_string());
+                span.set("rpc.response.status_code", fault.code.to_string());
+            }
+        }
+    }
+
     /// A request that is against the protocol.
     pub(super) fn bad(code: i64, message: impl Into<String>) -> Self {
         Self::fault(StatusCode::BAD_REQUEST, code, message)

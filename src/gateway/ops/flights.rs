@@ -2,15 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 
 use axum::body::Body;
-use bytes::Bytes;
 use http::{Response, StatusCode};
-use http_body::{Frame, SizeHint};
 
+use super::held::until_sent;
 use crate::config::gateway::Limits;
 use crate::guard::Refusal;
 use crate::model::{Code, Reason};
@@ -69,7 +66,7 @@ impl Flights {
 impl Flight {
     /// The response with the flight in its body: it lasts until the body has ended or was dropped.
     pub fn until_sent(self, response: Response<Body>) -> Response<Body> {
-        response.map(|body| Body::new(Held { body, _flight: self }))
+        until_sent(response, self)
     }
 }
 
@@ -81,32 +78,6 @@ impl Drop for Flight {
             Some(count) if *count > 1 => *count -= 1,
             _ => drop(counts.tasks.remove(&self.owner)),
         }
-    }
-}
-
-/// A body that keeps its call in flight.
-struct Held {
-    body: Body,
-    _flight: Flight,
-}
-
-impl http_body::Body for Held {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -25,6 +25,7 @@ use crate::config::gateway::{GatewaySettings, SettingsError};
 use crate::gateway::catalogue::Catalogue;
 use crate::gateway::http::HttpProxy;
 use crate::gateway::ops::{Flights, Metrics};
+use crate::gateway::trace::Traces;
 use crate::guard::Guard;
 use crate::record::{MemorySink, Sink};
 
@@ -37,6 +38,7 @@ struct Inner {
     guard: Guard,
     metrics: Metrics,
     flights: Flights,
+    traces: Traces,
     revocations: Revocations,
     now: ArcSwap<Now>,
     reloading: tokio::sync::Mutex<()>,
@@ -96,6 +98,7 @@ impl Gateway {
     ) -> Result<Self, OpenError> {
         let settings = Arc::new(settings);
         let (metrics, flights) = (Metrics::default(), Flights::default());
+        let traces = parts::traces(&settings)?;
         let guard = parts::guard(&settings, sink, &metrics, is_new_address)?;
         let catalogue = Arc::new(parts::catalogue(&settings)?);
         let shared = Shared {
@@ -103,6 +106,7 @@ impl Gateway {
             catalogue: Arc::clone(&catalogue),
             settings: Arc::clone(&settings),
             flights: flights.clone(),
+            traces: traces.clone(),
             metrics: metrics.clone(),
         };
         let servers = routes::Servers::open(&shared, &routes::Servers::default())?;
@@ -110,7 +114,8 @@ impl Gateway {
         let revocations = parts::revocations(&settings.authority, &guard)?;
         let now = ArcSwap::from_pointee(Now { settings, catalogue, servers, router });
         let (path, reloading) = (path.to_owned(), tokio::sync::Mutex::default());
-        Ok(Self(Arc::new(Inner { path, guard, metrics, flights, revocations, now, reloading })))
+        let inner = Inner { path, guard, metrics, flights, traces, revocations, now, reloading };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Reads the settings, and all that they name, without starting anything.
@@ -124,8 +129,10 @@ impl Gateway {
         let metrics = Metrics::default();
         let guard = parts::guard(&settings, Arc::<MemorySink>::default(), &metrics, true)?;
         let catalogue = Arc::new(parts::catalogue(&settings)?);
-        let (settings, flights) = (Arc::new(settings), Flights::default());
-        let shared = Shared { guard, catalogue, settings: Arc::clone(&settings), flights, metrics };
+        let (flights, traces) = (Flights::default(), Traces::default());
+        let settings = Arc::new(settings);
+        let shared =
+            Shared { guard, catalogue, settings: Arc::clone(&settings), flights, traces, metrics };
         routes::Servers::open(&shared, &routes::Servers::default())?;
         Ok((*settings).clone())
     }
@@ -159,8 +166,9 @@ impl Gateway {
         routes::operations(self.clone())
     }
 
-    /// Ends what runs besides the listener: children, and following revocations.
+    /// Ends what runs besides the listener: children, following revocations; sends the last traces.
     pub async fn close(self) {
+        self.0.traces.close().await;
         let Ok(inner) = Arc::try_unwrap(self.0) else { return };
         if let Revocations::Followed(sync) = inner.revocations {
             sync.close().await;

@@ -12,6 +12,7 @@ use crate::feed::{Bundle, RevokedAt};
 use crate::gateway::catalogue::{Approved, Catalogue};
 use crate::gateway::follow::{Authority, RevocationSync, SyncOptions};
 use crate::gateway::ops::{CountingSink, Metrics};
+use crate::gateway::trace::Traces;
 use crate::guard::{Freshness, Guard, LocalReplays, Nonces, ToolMap};
 use crate::keys::{RootState, TrustedRoot, TrustedRoots, VerifyingKey};
 use crate::model::{Clock, limits};
@@ -134,6 +135,20 @@ pub(super) fn guard(
         guard = guard.proof_nonces(Nonces::generate(&mut rand::rngs::OsRng));
     }
     guard.build().map_err(|why| OpenError::Settings(why.to_string()))
+}
+
+/// Where calls are told of. Without this build's support there is no such place.
+pub(super) fn traces(settings: &GatewaySettings) -> Result<Traces, OpenError> {
+    let Some(url) = &settings.traces.url else { return Ok(Traces::default()) };
+    #[cfg(feature = "otel")]
+    {
+        let failed = |why| OpenError::Settings(format!("`traces.url`: {why}"));
+        let otlp = crate::gateway::trace::Otlp::new(url, &settings.traces, &settings.gateway);
+        let export = Arc::new(otlp.map_err(failed)?);
+        Ok(Traces::new(export, Arc::new(SystemClock), settings.traces.share))
+    }
+    #[cfg(not(feature = "otel"))]
+    Err(OpenError::Settings(format!("`traces.url`: this build cannot send traces to `{url}`")))
 }
 
 /// Has the guard know revocations from now on.

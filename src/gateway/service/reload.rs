@@ -48,6 +48,7 @@ impl Gateway {
             catalogue: Arc::clone(&catalogue),
             settings: Arc::clone(&settings),
             flights: inner.flights.clone(),
+            traces: inner.traces.clone(),
             metrics: inner.metrics.clone(),
         };
         let servers = Servers::open(&shared, &before.servers)?;
@@ -118,6 +119,7 @@ fn may_change(before: &GatewaySettings, after: &GatewaySettings) -> Result<(), O
         ("authority.age_millis_max", trust.0.age_millis_max == trust.1.age_millis_max),
         ("doors", before.doors == after.doors),
         ("records", before.records == after.records),
+        ("traces", before.traces == after.traces),
         ("proofs", before.proofs == after.proofs),
         // The follower is held to the roots that it began with.
         ("authority.roots", trust.0.bundle.is_some() || trust.0.roots == trust.1.roots),

@@ -26,6 +26,7 @@ use crate::gateway::mcp::{
     McpOptions, McpProxy, McpServer, McpUpstream, StdioOptions, StdioServer, Tools,
 };
 use crate::gateway::ops::{Flights, Metrics};
+use crate::gateway::trace::Traces;
 use crate::gateway::upstream::{Upstream, UpstreamOptions};
 use crate::guard::Guard;
 use crate::model::{Clock, JsonProfile};
@@ -37,6 +38,7 @@ pub(in crate::gateway) struct Shared {
     pub(in crate::gateway) catalogue: Arc<Catalogue>,
     pub(in crate::gateway) settings: Arc<GatewaySettings>,
     pub(in crate::gateway) flights: Flights,
+    pub(in crate::gateway) traces: Traces,
     pub(in crate::gateway) metrics: Metrics,
 }
 
@@ -181,6 +183,7 @@ fn mcp(
     options.hosts.extend(listen.hosts.iter().cloned());
     options.origins.extend(listen.origins.iter().cloned());
     options.flights = shared.flights.clone();
+    options.traces = shared.traces.clone();
     options.limits = settings.limits;
     options.public_uri.clone_from(&settings.public_uri);
     options.body_bytes_max = listen.body_bytes_max;
@@ -203,6 +206,7 @@ fn http(
     let mut options = HttpOptions::new(&settings.gateway, shared.guard.clone(), tools);
     options.public_uri.clone_from(&settings.public_uri);
     options.flights = shared.flights.clone();
+    options.traces = shared.traces.clone();
     options.limits = settings.limits;
     let servers = open.values().filter(|open| open.settings.kind == kind);
     let servers = servers.map(|open| HttpServer {

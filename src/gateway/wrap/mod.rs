@@ -24,15 +24,14 @@ use tower::ServiceExt;
 pub use self::caller::{Caller, CallerError};
 use self::lines::{Line, Lines};
 use crate::gateway::mcp::InProcess;
-use crate::mcp::{Events, Fault, Id, Kind, Message, SESSION_END, SESSION_LISTEN, code};
+use crate::mcp::{
+    Events, Fault, Id, Kind, META_VERSION, Message, SESSION_END, SESSION_LISTEN, code,
+};
 use crate::model::limits;
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const DPOP: HeaderName = HeaderName::from_static("dpop");
-
-/// The member of `_meta` that names the version of the protocol.
-const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
 /// Longest event of an answer, in bytes: a line is written whole.
 const EVENT_BYTES_MAX: usize = 64 * 1024 * 1024;
