@@ -11,6 +11,7 @@
 //! where each request stands by itself.
 
 mod asked;
+mod ends;
 mod error;
 mod fold;
 mod headers;
@@ -25,6 +26,7 @@ mod sse;
 mod version;
 
 pub use asked::{AskError, Asked, SESSION_END, SESSION_LISTEN, asked, served};
+pub use ends::LineEnds;
 pub use error::{Fault, code, error, result, tool_error};
 pub use headers::{HeaderFault, Headers, META_VERSION, PARAM, header_text};
 pub use joined::{Aim, aim};

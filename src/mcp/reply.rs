@@ -1,12 +1,16 @@
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::fold::is_disguised;
 use super::message::ENVELOPE;
+
+/// Most members of an object, and elements of an array, that are looked at: a place takes more memory
+/// than the smallest element takes text.
+const PLACES_MAX: usize = 100_000;
 
 /// A message of a server, read one level deep: what stands where in its text.
 ///
@@ -96,6 +100,10 @@ fn within(text: &[u8], raw: &RawValue, start: usize) -> Range<usize> {
     start..start.saturating_add(raw.get().len())
 }
 
+fn bounded<T, E: Error>(one: T, before: usize) -> Result<T, E> {
+    if before < PLACES_MAX { Ok(one) } else { Err(E::custom("too many")) }
+}
+
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 struct Items<'a>(Vec<&'a RawValue>);
 struct Collect;
@@ -110,7 +118,7 @@ impl<'de> Visitor<'de> for Collect {
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Members<'de>, M::Error> {
         let mut found = Vec::new();
         while let Some(entry) = map.next_entry()? {
-            found.push(entry);
+            found.push(bounded(entry, found.len())?);
         }
         Ok(Members(found))
     }
@@ -128,7 +136,7 @@ impl<'de> Visitor<'de> for CollectItems {
     fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Items<'de>, S::Error> {
         let mut found = Vec::new();
         while let Some(item) = seq.next_element()? {
-            found.push(item);
+            found.push(bounded(item, found.len())?);
         }
         Ok(Items(found))
     }
@@ -162,6 +170,17 @@ mod tests {
         let place = reply.find(&["params", "_meta", "ab"]).unwrap();
         let places = items(text, place).unwrap();
         assert_eq!(places.into_iter().map(|p| reply.at(p)).collect::<Vec<_>>(), [b"1"]);
+    }
+
+    #[test]
+    fn places_are_bounded() {
+        let list = |count: usize| format!(r#"{{"id":[{}1]}}"#, "1,".repeat(count - 1));
+        let count = |text: &str| items(text.as_bytes(), 6..text.len() - 1).map(|all| all.len());
+        assert_eq!(count(&list(PLACES_MAX)), Ok(PLACES_MAX));
+        assert_eq!(count(&list(PLACES_MAX + 1)), Err(ReplyError));
+        let names: Vec<_> = (0..=PLACES_MAX).map(|at| format!(r#""{at}":1"#)).collect();
+        assert!(Reply::read(format!("{{{}}}", names[1..].join(",")).as_bytes()).is_ok());
+        assert!(Reply::read(format!("{{{}}}", names.join(",")).as_bytes()).is_err());
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl World {
         let (stop, stopped) = oneshot::channel::<()>();
         let router = gateway.router();
         let served = tokio::spawn(async move {
-            serve(listener, router, &listen, async { drop(stopped.await) }).await;
+            serve(2, listener, router, &listen, async { drop(stopped.await) }).await.unwrap();
         });
         Self { dir, gateway, sink, address, stop, served }
     }

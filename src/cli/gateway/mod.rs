@@ -4,7 +4,9 @@ mod approve;
 mod discover;
 mod explain;
 
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::thread;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -125,7 +127,9 @@ impl Args {
                 drop(told.reload().await);
             }
         });
-        serve(listener, gateway.router(), &settings.listen, shutdown()?).await;
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let (router, ended) = (gateway.router(), shutdown()?);
+        serve(threads, listener, router, &settings.listen, ended).await?;
         watching.abort();
         reloading.abort();
         gateway.close().await;

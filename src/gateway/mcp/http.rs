@@ -2,25 +2,23 @@
 
 use std::sync::Arc;
 
-use axum::BoxError;
 use axum::body::Body;
-use bytes::Bytes;
 use http::header::HeaderName;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 
+use super::begun::begun;
 use super::call::Call;
 use super::narrowing::Narrowing;
-use super::passing::{Passing, Step};
+use super::passing::Passing;
 use super::service::Served;
 use super::session::Session;
+use super::steps::{Listening, Narrowed, Whole, identifier, unreadable};
 use super::stop::{Stop, json};
 use crate::gateway::upstream::Upstream;
 use crate::guard::Tenure;
-use crate::mcp::{
-    self, Era, EventTooLong, Events, Fault, Id, Kind, PARAM, Reply, Scan, ScanOne, Scanned, code,
-};
+use crate::mcp::{self, Era, Events, Fault, Id, Kind, PARAM, Reply, Scan, code};
 
 /// What names a session.
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -61,17 +59,21 @@ impl Served {
         let Some(id) = id.filter(|_| status.is_success()) else {
             return Ok(unanswered(head, body, message.id_text()).await);
         };
+        let every = self.options.tenure_every;
+        let (body, is_checked) = match (&narrowing, is_stream) {
+            (None, false) => begun(body, &id, &tenure, every).await?,
+            _ => (body, false),
+        };
         let session = match room {
             Some(room) => Some(self.sessions.open(room, named, None, Arc::default())),
             None => session,
         };
-        let every = self.options.tenure_every;
         let lasting = session.as_ref().map(|session| self.sessions.last(session));
         let body = match (narrowing, is_stream) {
             (Some(narrowing), true) => {
                 let written = message.id_text().to_vec();
                 let events = self.events(narrowing, session.clone(), Some((id, written)));
-                Passing::body(body, events, tenure, every, lasting)
+                Passing::events(body, events, tenure, every, lasting)
             }
             (Some(narrowing), false) => {
                 return Ok(self.whole_list(head, body, narrowing, id, message.id_text()).await);
@@ -79,12 +81,10 @@ impl Served {
             (None, true) => {
                 let scan = Scan::default();
                 let listening = Listening { scan, session: session.clone(), id };
-                Passing::body(body, listening, tenure, every, lasting)
+                Passing::events(body, listening, tenure, every, lasting)
             }
-            (None, false) => {
-                let whole = Whole { scan: ScanOne::default(), held: Bytes::new(), id };
-                Passing::body(body, whole, tenure, every, lasting)
-            }
+            (None, false) if is_checked => body,
+            (None, false) => Passing::body(body, Whole::new(id), tenure, every, lasting),
         };
         let mut response = head.map(|()| body);
         let id = session.filter(|_| opens).map(|session| HeaderValue::try_from(session.id()));
@@ -121,7 +121,7 @@ impl Served {
         let lasting = Some(self.sessions.listen(&session));
         let every = self.options.tenure_every;
         let events = self.events(narrowing, Some(session), None);
-        Ok(head.map(|()| Passing::body(body, events, tenure, every, lasting)))
+        Ok(head.map(|()| Passing::events(body, events, tenure, every, lasting)))
     }
 
     /// Ends a session at the server.
@@ -204,16 +204,6 @@ async fn unanswered(head: Response<()>, body: Body, id: &[u8]) -> Response<Body>
     json(head.status(), mcp::error(Some(id).filter(|id| !id.is_empty()), &fault))
 }
 
-/// The identifier of a message.
-fn identifier(reply: &Reply<'_>) -> Option<Id> {
-    Id::from_text(reply.at(reply.place("id")?))
-}
-
-/// An answer that is none to its request.
-#[derive(Debug, thiserror::Error)]
-#[error("the server said something that is no answer to the request")]
-struct NoAnswer;
-
 /// Whether a header of the caller goes up: what the protocol has, and the trace.
 fn is_for_server(name: &HeaderName, era: Era) -> bool {
     match name.as_str() {
@@ -287,127 +277,4 @@ fn down(answer: Response<Body>) -> Result<(Response<()>, Body), Stop> {
 fn is_stream(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(EVENTS))
-}
-
-fn unreadable(id: &[u8]) -> Vec<u8> {
-    mcp::error(Some(id), &Fault::new(code::INTERNAL, "the server's list cannot be read"))
-}
-
-/// A stream that is passed on as it is, while what the server asks on it is noted. It answers one
-/// request: whatever answers another is cut before the end of its event, so that nobody hears of it.
-struct Listening {
-    scan: Scan,
-    session: Option<Arc<Session>>,
-    id: Id,
-}
-
-impl Step for Listening {
-    fn pass(&mut self, bytes: Bytes) -> Result<Bytes, BoxError> {
-        for scanned in self.scan.read(&bytes) {
-            match (scanned, &self.session) {
-                (Scanned::Asks(Some(id), method), Some(session)) => {
-                    session.questions.ask(id, method);
-                }
-                (Scanned::Answers(Some(id)), _) if id == self.id => {}
-                (Scanned::Blank | Scanned::Asks(..), _) => {}
-                (Scanned::Answers(_) | Scanned::Unclear, _) => return Err(NoAnswer.into()),
-            }
-        }
-        Ok(bytes)
-    }
-
-    /// Some readers take the end of a stream for that of its last event.
-    fn end(&mut self) -> Result<Bytes, BoxError> {
-        match self.scan.is_within() {
-            true => Err(NoAnswer.into()),
-            false => Ok(Bytes::new()),
-        }
-    }
-}
-
-/// An answer that is passed on as it is, but for its end, which is held back until it is known to be
-/// one to its request.
-struct Whole {
-    scan: ScanOne,
-    held: Bytes,
-    id: Id,
-}
-
-impl Step for Whole {
-    fn pass(&mut self, bytes: Bytes) -> Result<Bytes, BoxError> {
-        self.scan.read(&bytes);
-        match bytes.is_empty() {
-            true => Ok(bytes),
-            false => Ok(std::mem::replace(&mut self.held, bytes)),
-        }
-    }
-
-    fn end(&mut self) -> Result<Bytes, BoxError> {
-        match std::mem::take(&mut self.scan).end() {
-            Scanned::Answers(Some(id)) if id == self.id => Ok(std::mem::take(&mut self.held)),
-            _ => Err(NoAnswer.into()),
-        }
-    }
-}
-
-/// A stream of which each event is read whole, since lists may be among them.
-struct Narrowed {
-    events: Events,
-    narrowing: Narrowing,
-    session: Option<Arc<Session>>,
-    /// The request that the list answers, where it is known, and as it was written.
-    id: Option<(Id, Vec<u8>)>,
-    is_over: bool,
-}
-
-impl Step for Narrowed {
-    fn pass(&mut self, bytes: Bytes) -> Result<Bytes, BoxError> {
-        let mut out = Vec::new();
-        match (self.narrow(&bytes, &mut out), &self.id) {
-            (Ok(()), _) => {}
-            // Whoever waits for a list is told that there is none, once; then the stream is cut.
-            (Err(_), Some((_, id))) if !std::mem::replace(&mut self.is_over, true) => {
-                out.extend_from_slice(&mcp::event(&unreadable(id)));
-            }
-            (Err(error), _) => return Err(error),
-        }
-        Ok(out.into())
-    }
-}
-
-impl Narrowed {
-    fn narrow(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), BoxError> {
-        if self.is_over {
-            return Err(EventTooLong.into());
-        }
-        for event in self.events.read(bytes)? {
-            let data = event.data().filter(|data| !data.trim_ascii().is_empty());
-            let text = data.map(|data| self.changed(&data)).transpose()?.flatten();
-            let event = match text {
-                Some(text) => event.with_data(&text),
-                None => event,
-            };
-            out.extend_from_slice(&event.into_bytes());
-        }
-        Ok(())
-    }
-
-    /// What an event says instead; `None` where it stays as it is.
-    fn changed(&self, data: &[u8]) -> Result<Option<Vec<u8>>, BoxError> {
-        let reply = Reply::read(data)?;
-        let is_request = reply.place("method").is_some();
-        if let (false, Some((id, _))) = (is_request, &self.id)
-            && identifier(&reply).as_ref() != Some(id)
-        {
-            return Err(NoAnswer.into());
-        }
-        if let Some(method) = reply.text("method") {
-            let id = reply.place("id").and_then(|place| mcp::Id::from_text(reply.at(place)));
-            if let (Some(session), Some(id)) = (&self.session, id) {
-                session.questions.ask(id, method);
-            }
-            return Ok(None);
-        }
-        Ok(Some(self.narrowing.of(data)?))
-    }
 }

@@ -11,6 +11,7 @@
 //! does not read what a tool answers.
 
 mod aggregate;
+mod begun;
 mod call;
 mod caller;
 mod door;
@@ -23,6 +24,7 @@ mod post;
 mod service;
 mod session;
 mod stdio;
+mod steps;
 mod stop;
 mod tools;
 mod traced;

@@ -12,6 +12,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::session::Lasting;
 use crate::guard::Tenure;
+use crate::mcp::LineEnds;
 
 /// What happens to an answer as it passes.
 pub(super) trait Step: Send + Unpin {
@@ -51,9 +52,12 @@ pub(super) struct Passing<S> {
     tick: Option<Interval>,
     is_over: bool,
     lasting: Option<Lasting>,
+    /// Of a stream of events.
+    ends: Option<LineEnds>,
 }
 
 impl<S: Step + 'static> Passing<S> {
+    /// The body of an answer that is one message.
     pub(super) fn body(
         inner: Body,
         step: S,
@@ -61,8 +65,35 @@ impl<S: Step + 'static> Passing<S> {
         every: Duration,
         lasting: Option<Lasting>,
     ) -> Body {
-        let (tick, is_over) = (None, false);
-        Body::new(Self { inner, step, tenure, every, tick, is_over, lasting })
+        let (tick, is_over, ends) = (None, false, None);
+        Body::new(Self { inner, step, tenure, every, tick, is_over, lasting, ends })
+    }
+
+    /// The body of a stream of events.
+    pub(super) fn events(
+        inner: Body,
+        step: S,
+        tenure: Tenure,
+        every: Duration,
+        lasting: Option<Lasting>,
+    ) -> Body {
+        let (tick, is_over, ends) = (None, false, Some(LineEnds::default()));
+        Body::new(Self { inner, step, tenure, every, tick, is_over, lasting, ends })
+    }
+
+    /// The end of what passes; a stream ends with what was held back of it.
+    fn last(&mut self) -> Result<Bytes, BoxError> {
+        let last = self.step.end()?;
+        let Some(ends) = &mut self.ends else { return Ok(last) };
+        let mut rest = ends.read(&last).unwrap_or_else(|| last.to_vec());
+        rest.extend_from_slice(ends.end());
+        Ok(rest.into())
+    }
+
+    fn passed(&mut self, data: Bytes) -> Result<Bytes, BoxError> {
+        let data = self.step.pass(data)?;
+        let changed = self.ends.as_mut().and_then(|ends| ends.read(&data));
+        Ok(changed.map_or(data, Bytes::from))
     }
 
     /// Wakes once in a while, to ask whether the token still holds.
@@ -92,13 +123,13 @@ impl<S: Step + 'static> Passing<S> {
             let data = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
                 None => {
                     self.is_over = true;
-                    let last = self.step.end().map(|last| (!last.is_empty()).then_some(last));
+                    let last = self.last().map(|last| (!last.is_empty()).then_some(last));
                     return Poll::Ready(last.transpose());
                 }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
             };
-            let passed = self.step.pass(data);
+            let passed = self.passed(data);
             if passed.as_ref().is_ok_and(Bytes::is_empty) {
                 continue;
             }

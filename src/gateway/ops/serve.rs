@@ -4,13 +4,17 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, thread};
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use http::Request;
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt;
 
@@ -29,51 +33,115 @@ const PAUSE: Duration = Duration::from_millis(50);
 ///
 /// *Shape*: a connection that is one too many waits to be accepted. A head that does not arrive in
 /// time ends its connection; so does a peer that takes nothing for 30 s. Each request has a
-/// [`ConnectInfo`] with its peer's address.
+/// [`ConnectInfo`] with its peer's address. Each thread has a runtime of its own: a connection stays where
+/// it was accepted, and no other thread is woken for it.
+///
+/// *Errors*: threads that cannot be started.
 pub async fn serve(
+    threads: usize,
     listener: TcpListener,
     router: Router,
     listen: &Listen,
     shutdown: impl Future<Output = ()>,
-) {
-    let turns = Arc::new(Semaphore::new(listen.connections_max));
+) -> io::Result<()> {
     let (stop, stopping) = watch::channel(false);
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(listen.head_timeout_secs))
-        .max_buf_size(HEAD_BYTES_MAX);
-    let mut shutdown = std::pin::pin!(shutdown);
-    loop {
-        let (stream, peer, turn) = tokio::select! {
-            accepted = accept(&listener, &turns) => accepted,
-            () = &mut shutdown => break,
-        };
-        let router = router.clone();
-        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-            request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().oneshot(request.map(axum::body::Body::new))
-        });
-        let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
-        let mut stopping = stopping.clone();
-        tokio::spawn(async move {
-            let mut connection = std::pin::pin!(connection);
-            // What a peer does wrong on its connection ends that connection alone.
+    // What one thread has under way may need what another one runs, so that they end together.
+    let (end, ending) = watch::channel(false);
+    let connections = Connections::new(listen, router, stopping);
+    let listener = listener.into_std()?;
+    let mut workers = Vec::new();
+    for _ in 0..threads.max(1) {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let (connections, listener) = (connections.clone(), listener.try_clone()?);
+        let (mut stopping, mut ending) = (connections.stopping.clone(), ending.clone());
+        let work = async move {
+            let listener = TcpListener::from_std(listener)?;
             tokio::select! {
-                _ = &mut connection => {}
-                () = told(&mut stopping) => {
-                    connection.as_mut().graceful_shutdown();
-                    drop(connection.await);
-                }
+                () = connections.accept(&listener) => {}
+                () = told(&mut stopping) => {}
             }
-            drop(turn);
-        });
+            drop(listener);
+            told(&mut ending).await;
+            Ok::<_, io::Error>(())
+        };
+        let run = move || {
+            if let Err(error) = runtime.block_on(work) {
+                tracing::error!(%error, "a thread cannot listen");
+            }
+            runtime.shutdown_background();
+        };
+        workers.push(thread::Builder::new().name("hardtack-calls".to_owned()).spawn(run)?);
     }
     drop(listener);
+    shutdown.await;
     stop.send_replace(true);
-    let drain = Duration::from_secs(listen.drain_secs);
-    let every = u32::try_from(listen.connections_max).unwrap_or(u32::MAX);
-    if tokio::time::timeout(drain, turns.acquire_many(every)).await.is_err() {
-        tracing::warn!("requests still under way were cut off");
+    connections.drained().await;
+    end.send_replace(true);
+    // A thread that panicked has nothing left to do.
+    let joining = move || workers.into_iter().for_each(|worker| drop(worker.join()));
+    drop(tokio::task::spawn_blocking(joining).await);
+    Ok(())
+}
+
+/// The connections of one listener.
+#[derive(Clone)]
+struct Connections {
+    http: http1::Builder,
+    router: Router,
+    turns: Arc<Semaphore>,
+    most: u32,
+    drain: Duration,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Connections {
+    fn new(listen: &Listen, router: Router, stopping: watch::Receiver<bool>) -> Self {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_secs(listen.head_timeout_secs))
+            .max_buf_size(HEAD_BYTES_MAX);
+        Self {
+            http,
+            router,
+            turns: Arc::new(Semaphore::new(listen.connections_max)),
+            most: u32::try_from(listen.connections_max).unwrap_or(u32::MAX),
+            drain: Duration::from_secs(listen.drain_secs),
+            stopping,
+        }
+    }
+
+    /// Accepts connections for ever.
+    async fn accept(&self, listener: &TcpListener) {
+        loop {
+            let (stream, peer, turn) = accept(listener, &self.turns).await;
+            let router = self.router.clone();
+            let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                router.clone().oneshot(request.map(axum::body::Body::new))
+            });
+            let connection = self.http.serve_connection(TokioIo::new(stream), service);
+            let connection = connection.with_upgrades();
+            let mut stopping = self.stopping.clone();
+            tokio::spawn(async move {
+                let mut connection = std::pin::pin!(connection);
+                // What a peer does wrong on its connection ends that connection alone.
+                tokio::select! {
+                    _ = &mut connection => {}
+                    () = told(&mut stopping) => {
+                        connection.as_mut().graceful_shutdown();
+                        drop(connection.await);
+                    }
+                }
+                drop(turn);
+            });
+        }
+    }
+
+    /// Waits until all have ended, as long as there is time for it.
+    async fn drained(&self) {
+        if tokio::time::timeout(self.drain, self.turns.acquire_many(self.most)).await.is_err() {
+            tracing::warn!("requests still under way were cut off");
+        }
     }
 }
 
@@ -106,7 +174,7 @@ async fn accept(
 }
 
 /// Has the system give up a connection whose peer stalls or is gone, and send small parts at once.
-fn hold_to_account(stream: &TcpStream) -> std::io::Result<()> {
+fn hold_to_account(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(STALLED).with_interval(STALLED))?;

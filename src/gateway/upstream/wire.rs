@@ -11,6 +11,7 @@ use http::{HeaderValue, Request, Response, StatusCode, Version, request, respons
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use thread_local::ThreadLocal;
 use tokio::time::{Instant, timeout_at};
 
 use super::address::{Address, AddressError};
@@ -44,10 +45,12 @@ pub(in crate::gateway) enum Change {
     WebSocket,
 }
 
-/// The connections to one upstream.
+/// The connections to one upstream, of which each thread has its own: an answer wakes no other one.
 #[derive(Clone)]
 pub(in crate::gateway) struct Wire {
-    client: Client<Connector, Sent>,
+    clients: Arc<ThreadLocal<Client<Connector, Sent>>>,
+    connector: Connector,
+    idle_connections_max: usize,
     address: Arc<Address>,
 }
 
@@ -57,16 +60,27 @@ impl Wire {
         options: &UpstreamOptions,
     ) -> Result<Self, AddressError> {
         let connector = Connector::new(address.is_https(), options.connect_timeout)?;
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_CONNECTION)
-            .pool_max_idle_per_host(options.idle_connections_max)
-            .http1_max_buf_size(BUFFER_BYTES_MAX)
-            .http1_max_headers(HEADERS_MAX)
-            .set_host(false)
-            .build(connector);
-        Ok(Self { client, address: Arc::new(address) })
+        Ok(Self {
+            clients: Arc::default(),
+            connector,
+            idle_connections_max: options.idle_connections_max,
+            address: Arc::new(address),
+        })
+    }
+
+    /// The connections of this thread.
+    fn client(&self) -> &Client<Connector, Sent> {
+        self.clients.get_or(|| {
+            Client::builder(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE_CONNECTION)
+                .pool_max_idle_per_host(self.idle_connections_max)
+                .http1_max_buf_size(BUFFER_BYTES_MAX)
+                .http1_max_headers(HEADERS_MAX)
+                .set_host(false)
+                .build(self.connector.clone())
+        })
     }
 
     pub(in crate::gateway) fn address(&self) -> &Address {
@@ -120,7 +134,7 @@ impl Wire {
         options: &UpstreamOptions,
     ) -> Result<Response<Incoming>, UpstreamError> {
         let end = Instant::now() + options.total_timeout.unwrap_or(NEVER);
-        let mut coming = std::pin::pin!(self.client.request(request));
+        let mut coming = std::pin::pin!(self.client().request(request));
         loop {
             let until = (progress.last() + options.head_timeout).min(end);
             match timeout_at(until, &mut coming).await {

@@ -116,10 +116,12 @@ async fn answers_are_streamed_and_one_that_breaks_off_is_not_whole() {
         let (world, mut feeds) = feeding(stream, 100).await;
         let request = tokio::spawn(world.call("x", "{}").send());
         let one = feeds.recv().await.unwrap();
-        feed(&one, NOTE).await;
+        // A short answer that is no stream is waited for; a longer one is one part behind, since its end
+        // is held back.
+        let long = "x".repeat(70_000);
+        feed(&one, if stream { NOTE } else { &long }).await;
         let mut answer = request.await.unwrap().unwrap();
-        // What is no stream is one part behind: its end is held back.
-        let mut behind = NOTE.len();
+        let mut behind = long.len();
         if stream {
             assert_eq!(answer.chunk().await.unwrap().unwrap(), NOTE);
             behind = 10_000;
@@ -162,12 +164,18 @@ async fn what_answers_another_request_is_not_heard() {
                     world.modern("tools/list", None, body)
                 }
             };
-            // It is broken off, before or after its head, or an error takes its place.
-            let heard = match request.send().await {
-                Ok(answer) => answer.text().await.unwrap_or_default(),
-                Err(_) => String::new(),
+            // It is broken off, or an error takes its place.
+            let (status, heard) = match request.send().await {
+                Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap_or_default()),
+                Err(_) => (0, String::new()),
             };
             assert!(!heard.contains("evil"), "{method} {stream} {text}: {heard}");
+            if !stream {
+                assert_eq!(
+                    (status, heard.contains("-32603")),
+                    (if method == "x" { 502 } else { 200 }, true)
+                );
+            }
         }
     }
 }
@@ -267,6 +275,51 @@ async fn an_answer_lasts_as_long_as_its_token_holds() {
         }
         tokio::time::timeout(Duration::from_secs(10), one.closed()).await.unwrap();
         assert!(answer.chunk().await.is_err(), "{ends}");
+    }
+}
+
+/// One that is waited for as a whole, too.
+#[tokio::test]
+async fn a_short_answer_that_takes_its_time_ends_with_its_token() {
+    let (world, mut feeds) = feeding(false, 100).await;
+    let request = tokio::spawn(told(world.call("x", "{}")));
+    let one = feeds.recv().await.unwrap();
+    feed(&one, "{\"jsonrpc\":\"2.0\",").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    feed(&one, "\"id\":1,").await;
+    assert!(!request.is_finished());
+    world.guard.publish(Everything);
+    tokio::time::timeout(Duration::from_secs(10), one.closed()).await.unwrap();
+    let (status, answer) = request.await.unwrap();
+    assert_eq!((status, &answer["id"]), (401, &1.into()), "{answer}");
+}
+
+/// Some readers take more characters for the end of a line than others.
+#[tokio::test]
+async fn lines_of_a_stream_end_alike_for_everybody() {
+    let ends = ["\u{2028}", "\u{2029}", "\u{85}", "\u{b}", "\u{c}", "\u{1c}", "\u{1d}", "\u{1e}"];
+    for (at, end) in ends.into_iter().enumerate() {
+        let evil = format!("{end}data: evil{end}{end}");
+        let text = if at < 3 { evil.as_str() } else { "" };
+        let stream = format!(
+            ":{evil}\nid: {evil}\ndata: {{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{{\"tools\":[],\"a\":\"{text}\"}}}}\n\n"
+        );
+        let world = World::new(move |_: &Arrived| events(stream.clone())).await;
+        for body in [
+            world.call("x", "{}"),
+            world.modern(
+                "tools/list",
+                None,
+                format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{{META}}}}}"#),
+            ),
+        ] {
+            let heard = body.send().await.unwrap().text().await.unwrap();
+            assert!(heard.contains("data: evil") && !heard.contains(end), "{heard}");
+            let answer = heard.lines().find_map(|line| line.strip_prefix("data: {"));
+            let answer = answer.map(|rest| format!("{{{rest}"));
+            let answer: serde_json::Value = serde_json::from_str(&answer.unwrap()).unwrap();
+            assert_eq!(answer["result"]["a"], text, "{heard}");
+        }
     }
 }
 

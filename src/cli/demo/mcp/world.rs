@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, ensure};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::super::office::{DEADLINE, Office};
@@ -37,7 +38,9 @@ pub(super) struct World {
     gateway: Gateway,
     sink: Arc<MemorySink>,
     arrived: PathBuf,
-    tasks: [JoinHandle<()>; 2],
+    serving: JoinHandle<()>,
+    guarding: JoinHandle<std::io::Result<()>>,
+    stop: oneshot::Sender<()>,
 }
 
 impl World {
@@ -59,12 +62,15 @@ impl World {
         let kept: Arc<MemorySink> = Arc::clone(&sink);
         let gateway = Gateway::of(settings.clone(), kept, Path::new(""), true)?;
         let router = gateway.router();
+        let (stop, stopped) = oneshot::channel::<()>();
         let guarding = tokio::spawn(async move {
-            ops::serve(listener, router, &settings.listen, std::future::pending()).await;
+            // Its end is asked for, or this world is no more.
+            let stopped = async { drop(stopped.await) };
+            ops::serve(1, listener, router, &settings.listen, stopped).await
         });
         let guarded = format!("{at}/mcp/{SERVER}");
-        let tasks = [serving, guarding];
-        let world = Self { office, server, guarded, gateway, sink, arrived, tasks };
+        let world =
+            Self { office, server, guarded, gateway, sink, arrived, serving, guarding, stop };
         world.until_fresh().await?;
         Ok(world)
     }
@@ -107,11 +113,11 @@ impl World {
 
     /// Ends everything.
     pub(super) async fn end(self) -> anyhow::Result<()> {
-        for task in self.tasks {
-            task.abort();
-            // It was aborted, or has ended before: either way it is over.
-            let _ = task.await;
-        }
+        drop(self.stop);
+        self.guarding.await??;
+        self.serving.abort();
+        // It was aborted, or has ended before: either way it is over.
+        let _ = self.serving.await;
         self.gateway.close().await;
         self.office.end().await
     }

@@ -71,7 +71,7 @@ impl Served {
         let heard = Heard { kept: kept.into_iter(), from, has_begun: false };
         let lasting = Some(self.sessions.last(session));
         let every = self.options.tenure_every;
-        Ok(stream(Passing::body(Body::new(heard), AsItIs, tenure, every, lasting)))
+        Ok(stream(Passing::events(Body::new(heard), AsItIs, tenure, every, lasting)))
     }
 
     /// The child of a session; where it has ended, so has the session.
@@ -120,7 +120,7 @@ impl Served {
         let limit = (!lasts).then_some(limit);
         let answers = Answers::new(first, from, narrowing, written, limit, asking);
         let every = self.options.tenure_every;
-        let body = Passing::body(Body::new(answers), AsItIs, tenure, every, lasting);
+        let body = Passing::events(Body::new(answers), AsItIs, tenure, every, lasting);
         Ok((stream(body), false))
     }
 }
