@@ -2,7 +2,7 @@
 //! how fast it passes a long answer on; what an idle connection takes.
 //!
 //! ```sh
-//! cargo bench --bench gateway                   # everything, some two minutes
+//! cargo bench --bench gateway                   # everything, some six minutes
 //! cargo bench --bench gateway -- calls          # one part: calls, streams, idle
 //! cargo bench --bench gateway -- pair URL URL   # any two addresses; BEARER has the token
 //! ```

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use hardtack::config::SystemClock;
 use hardtack::config::gateway::Route;
+use hardtack::gateway::ops::Flights;
 use hardtack::gateway::{
     Credential, HttpOptions, HttpProxy, HttpServer, HttpServerError, ToolFacts, Tools, Upstream,
     UpstreamOptions,
@@ -109,6 +110,7 @@ struct Gateway {
     base: String,
     guard: Guard,
     sink: Arc<MemorySink>,
+    flights: Flights,
     _secret: tempfile::NamedTempFile,
 }
 
@@ -125,12 +127,13 @@ impl Gateway {
         options.public_uri = Some("https://tools.example.com".parse().unwrap());
         options.upload_bytes_max = 100_000;
         options.tenure_every = Duration::from_millis(20);
+        let flights = options.flights.clone();
         let proxy = HttpProxy::new(options, [crm(&server.base, routes(ROUTES))]).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let service = proxy.router().into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
-        Self { base, guard, sink, _secret: secret }
+        Self { base, guard, sink, flights, _secret: secret }
     }
 
     /// Sends a head with a token, and a body.

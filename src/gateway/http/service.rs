@@ -20,7 +20,7 @@ use crate::gateway::credential::Credential;
 use crate::gateway::mcp::{ToolFacts, Tools};
 use crate::gateway::ops::{Flight, Flights, until_sent};
 use crate::gateway::trace::{Kind, Span, TRACEPARENT, TraceContext, Traces};
-use crate::gateway::upstream::{Tunnel, Upstream, UpstreamError};
+use crate::gateway::upstream::{Upstream, UpstreamError};
 use crate::guard::{Admitted, Allowed, Challenge, Circumstances, Guard, Refusal, Tenure, ToolCall};
 use crate::model::{Args, JsonProfile, TargetUri, Tool};
 use crate::present::Credentials;
@@ -302,7 +302,13 @@ impl Shared {
         let answer = match changes {
             true => match upstream.change(request, credential.as_ref()).await {
                 Ok((answer, Some(tunnel))) => {
-                    return joined(answer, tunnel, caller, tenure, every);
+                    let Some(caller) = caller else { return UpstreamError::Broken.response() };
+                    let passing = tunnel.pass(caller, every, move || tenure.holds());
+                    tokio::spawn(async move {
+                        passing.await;
+                        drop((flight, up, span));
+                    });
+                    return joined(answer);
                 }
                 Ok((answer, None)) => Ok(answer),
                 Err(error) => Err(error),
@@ -363,16 +369,8 @@ fn refused(span: &mut Span, refusal: &Refusal) {
     span.set("http.response.status_code", refusal.status().as_u16());
 }
 
-/// Lets bytes pass once the caller has the answer.
-fn joined(
-    mut answer: Response<Body>,
-    tunnel: Tunnel,
-    caller: Option<OnUpgrade>,
-    tenure: Tenure,
-    every: Duration,
-) -> Response<Body> {
-    let Some(caller) = caller else { return UpstreamError::Broken.response() };
-    tokio::spawn(tunnel.pass(caller, every, move || tenure.holds()));
+/// The answer after which bytes pass both ways.
+fn joined(mut answer: Response<Body>) -> Response<Body> {
     let headers = answer.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));

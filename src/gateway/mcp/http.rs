@@ -14,7 +14,7 @@ use super::narrowing::Narrowing;
 use super::passing::Passing;
 use super::service::Served;
 use super::session::Session;
-use super::steps::{Listening, Narrowed, Whole, identifier, unreadable};
+use super::steps::{Listening, Narrowed, Noting, Whole, identifier, unreadable};
 use super::stop::{Stop, json};
 use crate::gateway::upstream::Upstream;
 use crate::guard::Tenure;
@@ -43,7 +43,7 @@ impl Served {
             call;
         let opens = era == Era::Legacy && message.method() == Some("initialize");
         let room = if opens { Some(self.make_room(owner)?) } else { None };
-        let mut request = request(upstream, Method::POST, Body::from(bytes), &headers, era);
+        let mut request = request(upstream, Method::POST, Body::from(bytes), &headers);
         name_session(request.headers_mut(), session.as_deref());
         let answer = upstream.send(request, credential.as_ref()).await?;
         let named = answer.headers().get(&SESSION).cloned();
@@ -73,6 +73,7 @@ impl Served {
             (Some(narrowing), true) => {
                 let written = message.id_text().to_vec();
                 let events = self.events(narrowing, session.clone(), Some((id, written)));
+                let events = Noting::new(events, session.clone());
                 Passing::events(body, events, tenure, every, lasting)
             }
             (Some(narrowing), false) => {
@@ -81,7 +82,8 @@ impl Served {
             (None, true) => {
                 let scan = Scan::default();
                 let listening = Listening { scan, session: session.clone(), id };
-                Passing::events(body, listening, tenure, every, lasting)
+                let events = Noting::new(listening, session.clone());
+                Passing::events(body, events, tenure, every, lasting)
             }
             (None, false) if is_checked => body,
             (None, false) => Passing::body(body, Whole::new(id), tenure, every, lasting),
@@ -103,8 +105,12 @@ impl Served {
         narrowing: Narrowing,
         tenure: Tenure,
     ) -> Result<Response<Body>, Stop> {
-        let mut request = request(upstream, Method::GET, Body::empty(), headers, Era::Legacy);
+        let mut request = request(upstream, Method::GET, Body::empty(), headers);
         if let Some(last) = headers.get(LAST_EVENT) {
+            if !session.events.has(last.as_bytes()) {
+                let why = "the session has seen no such event, or too many since";
+                return Err(Stop::bad(code::INVALID_REQUEST, why));
+            }
             request.headers_mut().insert(LAST_EVENT, last.clone());
         }
         name_session(request.headers_mut(), Some(&session));
@@ -120,7 +126,8 @@ impl Served {
         }
         let lasting = Some(self.sessions.listen(&session));
         let every = self.options.tenure_every;
-        let events = self.events(narrowing, Some(session), None);
+        let events = self.events(narrowing, Some(Arc::clone(&session)), None);
+        let events = Noting::new(events, Some(session));
         Ok(head.map(|()| Passing::events(body, events, tenure, every, lasting)))
     }
 
@@ -134,7 +141,7 @@ impl Served {
         if session.upstream.is_none() {
             return Ok(json(StatusCode::OK, Vec::new()));
         }
-        let mut request = request(upstream, Method::DELETE, Body::empty(), headers, Era::Legacy);
+        let mut request = request(upstream, Method::DELETE, Body::empty(), headers);
         name_session(request.headers_mut(), Some(session));
         let answer = upstream.send(request, self.credential.as_ref()).await?;
         let (head, _) = down(answer)?;
@@ -147,7 +154,7 @@ impl Served {
             return;
         }
         let headers = HeaderMap::new();
-        let mut request = request(upstream, Method::DELETE, Body::empty(), &headers, Era::Legacy);
+        let mut request = request(upstream, Method::DELETE, Body::empty(), &headers);
         name_session(request.headers_mut(), Some(session));
         let (upstream, credential) = (upstream.clone(), self.credential.clone());
         // Nobody waits for the answer; a failure has been logged.
@@ -205,10 +212,9 @@ async fn unanswered(head: Response<()>, body: Body, id: &[u8]) -> Response<Body>
 }
 
 /// Whether a header of the caller goes up: what the protocol has, and the trace.
-fn is_for_server(name: &HeaderName, era: Era) -> bool {
+fn is_for_server(name: &HeaderName) -> bool {
     match name.as_str() {
         "traceparent" | "tracestate" | "mcp-protocol-version" | "mcp-method" | "mcp-name" => true,
-        "last-event-id" => era == Era::Legacy,
         // Of these only those are left that were held against the arguments.
         name => name.starts_with(PARAM),
     }
@@ -221,18 +227,12 @@ fn name_session(headers: &mut HeaderMap, session: Option<&Session>) {
 }
 
 /// A request to the server's endpoint, with those of the caller's headers that are meant for it.
-fn request(
-    upstream: &Upstream,
-    method: Method,
-    body: Body,
-    from: &HeaderMap,
-    era: Era,
-) -> Request<Body> {
+fn request(upstream: &Upstream, method: Method, body: Body, from: &HeaderMap) -> Request<Body> {
     let mut request = Request::new(body);
     *request.uri_mut() = Uri::from(upstream.target().clone());
     let headers = request.headers_mut();
     for (name, value) in from {
-        if is_for_server(name, era) {
+        if is_for_server(name) {
             headers.append(name.clone(), value.clone());
         }
     }

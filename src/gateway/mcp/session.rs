@@ -1,6 +1,7 @@
 //! Sessions of the legacy era: whose they are, and what their servers asked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -18,6 +19,8 @@ use crate::model::Clock;
 const ASKED_MAX: usize = 256;
 /// Sessions of one task at one server: more end one of the caller that has most of them.
 const OWNED_MAX: usize = 32;
+/// Events of one session that are remembered.
+const EVENTS_MAX: usize = 1024;
 
 /// One session.
 ///
@@ -31,6 +34,8 @@ pub(super) struct Session {
     /// Its server, where that is a child of its own.
     pub(super) child: Option<Arc<Pipe>>,
     pub(super) questions: Arc<Questions>,
+    /// The events that went down in it.
+    pub(super) events: Passed,
     /// Where the session is one with several servers: its sessions with each.
     pub(super) opened: OnceLock<Opened>,
     used: AtomicU64,
@@ -58,6 +63,29 @@ pub(super) type Inner = Arc<tokio::sync::Mutex<Option<String>>>;
 /// What a server asked in a session and nobody has answered yet.
 #[derive(Default)]
 pub(super) struct Questions(Mutex<Vec<(Id, String)>>);
+
+/// The last events that went down in a session, by their identifiers: it may ask for what came after
+/// one of them, and for no other's.
+#[derive(Default)]
+pub(super) struct Passed {
+    seed: RandomState,
+    events: Mutex<VecDeque<u64>>,
+}
+
+impl Passed {
+    pub(super) fn note(&self, id: &[u8]) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() >= EVENTS_MAX {
+            events.pop_front();
+        }
+        events.push_back(self.seed.hash_one(id));
+    }
+
+    pub(super) fn has(&self, id: &[u8]) -> bool {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.contains(&self.seed.hash_one(id))
+    }
+}
 
 /// The sessions of one server.
 pub(super) struct Sessions {
@@ -151,6 +179,7 @@ impl Sessions {
             upstream,
             child,
             questions,
+            events: Passed::default(),
             opened: OnceLock::new(),
             used: AtomicU64::new(self.clock.micros()),
             lasting: AtomicUsize::new(0),

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use super::narrowing::Narrowing;
 use super::passing::Step;
 use super::session::Session;
-use crate::mcp::{self, EventTooLong, Events, Fault, Id, Reply, Scan, ScanOne, Scanned, code};
+use crate::mcp::{
+    self, EventIds, EventTooLong, Events, Fault, Id, Reply, Scan, ScanOne, Scanned, code,
+};
 
 /// An answer that is none to its request.
 #[derive(Debug, thiserror::Error)]
@@ -153,5 +155,31 @@ impl Narrowed {
             return Ok(None);
         }
         Ok(Some(self.narrowing.of(data)?))
+    }
+}
+
+/// A stream of events that a session may ask for again.
+pub(super) struct Noting<S> {
+    step: S,
+    ids: EventIds,
+    session: Option<Arc<Session>>,
+}
+
+impl<S> Noting<S> {
+    pub(super) fn new(step: S, session: Option<Arc<Session>>) -> Self {
+        Self { step, ids: EventIds::default(), session }
+    }
+}
+
+impl<S: Step> Step for Noting<S> {
+    fn pass(&mut self, bytes: Bytes) -> Result<Bytes, BoxError> {
+        if let Some(session) = &self.session {
+            self.ids.read(&bytes).iter().for_each(|id| session.events.note(id));
+        }
+        self.step.pass(bytes)
+    }
+
+    fn end(&mut self) -> Result<Bytes, BoxError> {
+        self.step.end()
     }
 }

@@ -122,3 +122,67 @@ fn method(message: &Message) -> &'static str {
     let named = message.method().unwrap_or_default();
     METHODS.iter().copied().find(|known| *known == named).unwrap_or(OTHER)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::gateway::trace::{Export, SpanRecord};
+    use crate::model::{JsonProfile, ManualClock};
+
+    struct Nobody;
+
+    impl Export for Nobody {
+        fn export(&self, _: SpanRecord) {}
+    }
+
+    /// What goes up of a message, and the span that it belongs to.
+    fn sent(traces: &Traces, meta: &str) -> (String, HeaderMap, Option<TraceContext>) {
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"x"{meta}}}}}"#
+        );
+        let message = Message::parse(text, JsonProfile::default()).unwrap();
+        let (mut splice, mut headers) = (Splice::new(), HeaderMap::new());
+        message.take_credentials(&mut splice);
+        let span = begin(traces, &message, parent(&headers, &message), "tcp");
+        let up = up(&span, &message, &mut splice, &mut headers);
+        (String::from_utf8(splice.apply(message.bytes()).unwrap()).unwrap(), headers, up.context())
+    }
+
+    #[test]
+    fn a_server_is_told_of_its_span_once() {
+        let traces = Traces::new(Arc::new(Nobody), Arc::new(ManualClock::default()), 1.0);
+        let credential = format!(r#""{}":"Bearer x""#, crate::present::META_AUTHORIZATION);
+        let told = r#""traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01""#;
+        for (meta, others) in [
+            (String::new(), 0),
+            (" ".to_owned(), 0),
+            (r#""a":1"#.to_owned(), 1),
+            (credential.clone(), 0),
+            (format!("{credential},\"a\":1"), 1),
+            (format!("\"a\":1 , {credential}"), 1),
+            (told.to_owned(), 0),
+            (format!("{credential},{told},\"a\":1"), 1),
+            (r#""traceparent":7"#.to_owned(), 0),
+        ] {
+            let (text, headers, context) = sent(&traces, &format!(r#","_meta":{{{meta}}}"#));
+            let place = context.unwrap().to_string();
+            let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let read = read["params"]["_meta"].as_object().unwrap();
+            assert_eq!(
+                (read["traceparent"].as_str(), read.len()),
+                (Some(&*place), others + 1),
+                "{text}"
+            );
+            assert_eq!(text.matches("traceparent").count(), 1);
+            assert_eq!(headers[TRACEPARENT], *place);
+            assert_eq!(meta.contains("4bf9"), place.contains("4bf92f3577b34da6a3ce929d0e0e4736"));
+        }
+        let (text, headers, context) = sent(&traces, "");
+        assert_eq!(headers[TRACEPARENT], *context.unwrap().to_string());
+        assert!(!text.contains("_meta"), "{text}");
+        let (text, headers, context) = sent(&Traces::default(), &format!(r#","_meta":{{{told}}}"#));
+        assert!(text.contains(told) && headers.is_empty() && context.is_none());
+    }
+}

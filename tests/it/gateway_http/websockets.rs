@@ -52,8 +52,15 @@ async fn bytes_pass_both_ways_after_the_decision() {
     let mut bytes = [0; 11];
     stream.read_exact(&mut bytes).await.unwrap();
     assert_eq!(&bytes, b"hello there");
+    assert_eq!(gateway.flights.count(), 1, "it counts as long as it lasts");
     stream.shutdown().await.unwrap();
     assert_eq!(rest(stream).await, "", "one side's end is the other's");
+    ended(async {
+        while gateway.flights.count() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -84,6 +84,50 @@ async fn the_place_in_a_stream_is_of_the_legacy_era() {
     assert!(!world.upstream.last().headers.contains_key("last-event-id"));
 }
 
+/// A server may have one store of events for all its sessions.
+#[tokio::test]
+async fn a_session_asks_for_its_own_events_alone() {
+    let world = World::new(|arrived: &Arrived| {
+        let text = arrived.text();
+        match (arrived.method.as_str(), text.contains("tools/call")) {
+            ("GET", _) => events("id: heard\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"n\"}\n\n"),
+            (_, true) => events(format!(
+                "id: first\ndata:\n\nid: {}\ndata: {{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{{}}}}\n\n",
+                arrived.headers["mcp-protocol-version"].to_str().unwrap(),
+            )),
+            _ => plain(arrived),
+        }
+    })
+    .await;
+    let (one, other) = (world.session().await, world.session().await);
+    let listen = async |session: &str, last: Option<&str>| {
+        let listen = client().get(world.url()).bearer_auth(&world.bearer);
+        let listen = listen.header("accept", "text/event-stream").header("mcp-session-id", session);
+        let listen = match last {
+            Some(last) => listen.header("last-event-id", last),
+            None => listen,
+        };
+        let before = world.upstream.arrived().len();
+        let status = told(listen).await.0;
+        let last =
+            world.upstream.arrived().get(before).map(|up| up.headers.get("last-event-id").cloned());
+        (status, last.flatten().map(|last| last.to_str().unwrap().to_owned()))
+    };
+    for last in ["heard", "first", "2025-11-25"] {
+        assert_eq!(listen(&one, Some(last)).await, (400, None), "{last}");
+    }
+    assert_eq!(listen(&one, None).await, (200, None));
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}"#;
+    let call = world.post(call);
+    let call = call.header("mcp-session-id", &one).header("mcp-protocol-version", "2025-11-25");
+    assert_eq!(told(call).await.0, 200);
+    for last in ["heard", "first", "2025-11-25"] {
+        assert_eq!(listen(&one, Some(last)).await, (200, Some(last.to_owned())));
+        assert_eq!(listen(&other, Some(last)).await, (400, None), "{last}");
+    }
+    assert_eq!(listen(&one, Some("third")).await, (400, None));
+}
+
 #[tokio::test]
 async fn nobody_keeps_an_answer_that_does_not_say_so() {
     let world = World::new(|arrived: &Arrived| match arrived.text().contains("\"kept\"") {
