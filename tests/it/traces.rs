@@ -163,6 +163,12 @@ async fn a_collector_gets_each_call_and_what_went_up_for_it() {
     for (key, value) in of_read {
         assert_eq!(said(span(0), key).as_deref(), Some(value), "{key}");
     }
+    let task = records[0].task.as_deref();
+    assert!(
+        task.is_some()
+            && [0, 2, 3].map(|at| said(span(at), "hardtack.task"))
+                == [task; 3].map(|task| task.map(str::to_owned))
+    );
     // A refused call names no tool: callers could name any.
     assert_eq!(said(span(2), "error.type").as_deref(), Some("not-granted"));
     assert_eq!(said(span(2), "gen_ai.tool.name"), None);

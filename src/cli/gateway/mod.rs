@@ -165,6 +165,7 @@ fn summary(settings: &GatewaySettings) -> Vec<String> {
         Some(path) => format!("records to `{}`", path.display()),
         None => "records to standard output".to_owned(),
     });
+    lines.extend(settings.traces.url.iter().map(|url| format!("traces to {url}")));
     if settings.approved.is_none() {
         lines.push("definitions of tools are not held to any that were approved".to_owned());
     }

@@ -18,6 +18,7 @@ mod forward;
 mod routes;
 mod service;
 mod tenured;
+mod traced;
 
 pub use routes::HttpServerError;
 pub(in crate::gateway) use service::Shown;

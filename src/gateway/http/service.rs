@@ -15,11 +15,12 @@ use super::arguments::{Read, Reading};
 use super::forward;
 use super::routes::{Found, HttpServerError, Route, Routes, Served};
 use super::tenured::Tenured;
+use super::traced;
 use crate::config::gateway::{BodyKind, Limits, Route as RouteSettings};
 use crate::gateway::credential::Credential;
 use crate::gateway::mcp::{ToolFacts, Tools};
 use crate::gateway::ops::{Flight, Flights, until_sent};
-use crate::gateway::trace::{Kind, Span, TRACEPARENT, TraceContext, Traces};
+use crate::gateway::trace::{Span, Traces};
 use crate::gateway::upstream::{Upstream, UpstreamError};
 use crate::guard::{Admitted, Allowed, Challenge, Circumstances, Guard, Refusal, Tenure, ToolCall};
 use crate::model::{Args, JsonProfile, TargetUri, Tool};
@@ -196,13 +197,13 @@ impl Shared {
             Ok(found) => found,
             Err(refusal) => return Err(admitted.refuse(refusal).await),
         };
-        let mut span = self.span(parts, route);
+        let mut span = traced::begin(&self.options.traces, parts, route);
         if let Some(task) = admitted.task() {
             span.set("hardtack.task", task);
         }
         let decided = self.judge(admitted, parts, body, (route, captures), &mut span).await;
         let (body, credential, tenure, flight, allowed) =
-            decided.inspect_err(|refusal| refused(&mut span, refusal))?;
+            decided.inspect_err(|refusal| traced::refused(&mut span, refusal))?;
         let call = Call { body, credential, changes, tenure, flight, span };
         Ok((call, Arc::clone(&route.server), allowed))
     }
@@ -227,7 +228,7 @@ impl Shared {
             Err(refusal) => return Err(admitted.refuse(refusal).await),
         };
         let ToolFacts { labels, credential, .. } = self.options.tools.facts(&route.tool);
-        let place = span.context().or_else(|| parent(parts));
+        let place = span.context().or_else(|| traced::parent(parts));
         let circumstances = Circumstances {
             labels,
             credential: credential.as_ref().map(|credential| credential.name().to_owned()),
@@ -245,21 +246,6 @@ impl Shared {
         let check = |tool: &Tool, args: &Args| self.options.tools.check(tool, args);
         let allowed = admitted.judge_and(call, circumstances, check).await?;
         Ok((body, credential, tenure, flight, allowed))
-    }
-
-    /// The span of a call.
-    ///
-    /// *Source*: OpenTelemetry semantic conventions for HTTP, "HTTP server".
-    fn span(&self, parts: &Parts, route: &Route) -> Span {
-        let mut span = self.options.traces.begin(Kind::Server, "HTTP", parent(parts));
-        if span.context().is_some() {
-            let method = parts.method.as_str();
-            span.rename(|| format!("{method} {}", route.path));
-            span.set("http.request.method", method);
-            span.set("http.route", route.path.as_str());
-            span.set("hardtack.tool", route.tool.to_string());
-        }
-        span
     }
 
     /// Whether the request's body is not judged anyway.
@@ -286,12 +272,7 @@ impl Shared {
     /// Sends a decided call up, and the answer down.
     async fn pass(&self, parts: &mut Parts, call: Call, served: &Served) -> Response<Body> {
         let Call { body, credential, changes, tenure, flight, span } = call;
-        let mut up = span.child(Kind::Client);
-        if let Some(Ok(place)) = up.context().map(|place| HeaderValue::try_from(place.to_string()))
-        {
-            up.set("http.request.method", parts.method.as_str());
-            parts.headers.insert(TRACEPARENT, place);
-        }
+        let mut up = traced::up(&span, parts);
         let caller = changes.then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
         let Some(upstream) = &served.upstream else { return UpstreamError::Target.response() };
         let request = match self.request(parts, body, upstream) {
@@ -326,7 +307,7 @@ impl Shared {
         // Dropped in this order: the span of the call ends last.
         let mut kept = (flight, up, span);
         for span in [&mut kept.1, &mut kept.2] {
-            answered(span, answer.status());
+            traced::answered(span, answer.status());
         }
         until_sent(answer, kept)
     }
@@ -349,24 +330,6 @@ impl Shared {
         *request.headers_mut() = std::mem::take(&mut parts.headers);
         Ok(request)
     }
-}
-
-/// The place that a request names above its own.
-fn parent(parts: &Parts) -> Option<TraceContext> {
-    let told = parts.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
-    told.and_then(TraceContext::parse)
-}
-
-fn answered(span: &mut Span, status: StatusCode) {
-    span.set("http.response.status_code", status.as_u16());
-    if status.is_server_error() {
-        span.fail(status.as_str());
-    }
-}
-
-fn refused(span: &mut Span, refusal: &Refusal) {
-    span.fail(refusal.code().as_str());
-    span.set("http.response.status_code", refusal.status().as_u16());
 }
 
 /// The answer after which bytes pass both ways.

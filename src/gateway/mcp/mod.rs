@@ -19,6 +19,7 @@ mod http;
 mod metadata;
 mod narrowing;
 mod options;
+mod passed;
 mod passing;
 mod post;
 mod service;

@@ -65,8 +65,7 @@ impl<S: Step + 'static> Passing<S> {
         every: Duration,
         lasting: Option<Lasting>,
     ) -> Body {
-        let (tick, is_over, ends) = (None, false, None);
-        Body::new(Self { inner, step, tenure, every, tick, is_over, lasting, ends })
+        Body::new(Self::new(inner, step, tenure, every, lasting))
     }
 
     /// The body of a stream of events.
@@ -77,8 +76,19 @@ impl<S: Step + 'static> Passing<S> {
         every: Duration,
         lasting: Option<Lasting>,
     ) -> Body {
-        let (tick, is_over, ends) = (None, false, Some(LineEnds::default()));
-        Body::new(Self { inner, step, tenure, every, tick, is_over, lasting, ends })
+        let passing = Self::new(inner, step, tenure, every, lasting);
+        Body::new(Self { ends: Some(LineEnds::default()), ..passing })
+    }
+
+    fn new(
+        inner: Body,
+        step: S,
+        tenure: Tenure,
+        every: Duration,
+        lasting: Option<Lasting>,
+    ) -> Self {
+        let (tick, is_over, ends) = (None, false, None);
+        Self { inner, step, tenure, every, tick, is_over, lasting, ends }
     }
 
     /// The end of what passes; a stream ends with what was held back of it.

@@ -74,7 +74,8 @@ impl Served {
         }
         let parent = traced::parent(&parts.headers, &message);
         let transport = if in_process { "pipe" } else { "tcp" };
-        told.span = traced::begin(&self.options.traces, &message, parent, transport);
+        let task = admitted.task();
+        told.span = traced::begin(&self.options.traces, &message, parent, task, transport);
         let place = told.span.context().or(parent);
         let tenure = admitted.tenure();
         let mut changes = Changes::default();

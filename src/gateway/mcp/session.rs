@@ -1,7 +1,6 @@
 //! Sessions of the legacy era: whose they are, and what their servers asked.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use http::HeaderValue;
 use rand::RngCore;
 use rand::rngs::OsRng;
 
+use super::passed::Passed;
 use super::stdio::Pipe;
 use crate::guard::Owner;
 use crate::mcp::Id;
@@ -19,8 +19,6 @@ use crate::model::Clock;
 const ASKED_MAX: usize = 256;
 /// Sessions of one task at one server: more end one of the caller that has most of them.
 const OWNED_MAX: usize = 32;
-/// Events of one session that are remembered.
-const EVENTS_MAX: usize = 1024;
 
 /// One session.
 ///
@@ -63,29 +61,6 @@ pub(super) type Inner = Arc<tokio::sync::Mutex<Option<String>>>;
 /// What a server asked in a session and nobody has answered yet.
 #[derive(Default)]
 pub(super) struct Questions(Mutex<Vec<(Id, String)>>);
-
-/// The last events that went down in a session, by their identifiers: it may ask for what came after
-/// one of them, and for no other's.
-#[derive(Default)]
-pub(super) struct Passed {
-    seed: RandomState,
-    events: Mutex<VecDeque<u64>>,
-}
-
-impl Passed {
-    pub(super) fn note(&self, id: &[u8]) {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        if events.len() >= EVENTS_MAX {
-            events.pop_front();
-        }
-        events.push_back(self.seed.hash_one(id));
-    }
-
-    pub(super) fn has(&self, id: &[u8]) -> bool {
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.contains(&self.seed.hash_one(id))
-    }
-}
 
 /// The sessions of one server.
 pub(super) struct Sessions {

@@ -46,6 +46,7 @@ pub(super) fn begin(
     traces: &Traces,
     message: &Message,
     parent: Option<TraceContext>,
+    task: Option<&str>,
     transport: &'static str,
 ) -> Span {
     let method = method(message);
@@ -55,6 +56,9 @@ pub(super) fn begin(
     }
     describe(&mut span, message);
     span.set("network.transport", transport);
+    if let Some(task) = task {
+        span.set("hardtack.task", task);
+    }
     let version = message.meta().and_then(|meta| meta.member(META_VERSION)?.text());
     if let Some(version) = version.filter(|_| method != OTHER) {
         span.set("mcp.protocol.version", version);
@@ -145,7 +149,7 @@ mod tests {
         let message = Message::parse(text, JsonProfile::default()).unwrap();
         let (mut splice, mut headers) = (Splice::new(), HeaderMap::new());
         message.take_credentials(&mut splice);
-        let span = begin(traces, &message, parent(&headers, &message), "tcp");
+        let span = begin(traces, &message, parent(&headers, &message), None, "tcp");
         let up = up(&span, &message, &mut splice, &mut headers);
         (String::from_utf8(splice.apply(message.bytes()).unwrap()).unwrap(), headers, up.context())
     }

@@ -123,10 +123,10 @@ impl Span {
         }
     }
 
-    /// Says why it failed: one of few words.
+    /// Says why it failed: one of few words, of which the first counts.
     pub fn fail(&mut self, error: &str) {
         if let Some(live) = &mut self.0 {
-            live.record.error = Some(error.to_owned());
+            live.record.error.get_or_insert_with(|| error.to_owned());
         }
     }
 }

@@ -63,6 +63,7 @@ fn a_span_lasts_until_it_is_dropped_and_knows_what_is_above_it() {
     drop(up);
     span.rename(|| "tools/call x".to_owned());
     span.fail("not-granted");
+    span.fail("403");
     assert_eq!(kept.0.lock().unwrap().len(), 1);
     drop(span);
     let kept = kept.0.lock().unwrap();

@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use hardtack::attenuate::{Narrowing, attenuate, delegate};
 use hardtack::config::SystemClock;
+use hardtack::config::gateway::Limits;
 use hardtack::keys::{HolderKey, RootKey, RootState, TrustedRoot, TrustedRoots};
 use hardtack::mint::{self, Task};
 use hardtack::model::{Args, Clock, Code, Key16, Timestamp};
 use hardtack::present::{ProofCall, present};
 use hardtack::token::UnverifiedToken;
-use hardtack::verify::RevocationView;
+use hardtack::verify::{DangerUnrevoked, RevocationView};
 use hardtack::vocabulary::grant::grants_from_json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::faults::Everything;
-use super::upstream::plain;
+use super::upstream::{Arrived, json, plain, silent};
 use super::world::{ALL, INITIALIZE, META, Settings, World, call, token, told};
 use crate::support::rng;
 use crate::support_guard::{client, root};
@@ -75,6 +76,46 @@ async fn a_session_is_one_holders() {
     assert_eq!(of_next.0, 404);
     let of_own = send(&world, session.as_deref(), (&own, Some(&one)), ping(3)).await;
     assert_eq!(of_own.0, 200);
+}
+
+/// A holder can make any number of keys, and hand its token on to each.
+#[tokio::test]
+async fn calls_in_flight_are_the_tasks_whoever_makes_them() {
+    let limits = Limits { calls_max: 9, task_calls_max: 1 };
+    let settings = Settings { limits, ..Settings::default() };
+    let world = World::with(settings, DangerUnrevoked, |arrived: &Arrived| {
+        match arrived.text().contains("resources/read") {
+            true => json(silent()),
+            false => plain(arrived),
+        }
+    })
+    .await;
+    let (one, two) = (HolderKey::generate(&mut rng(7)), HolderKey::generate(&mut rng(8)));
+    let bound = Task { holder: Some(one.public()), depth: 2, ..task() };
+    let own = mint::mint(&bound, &root(), SystemClock.now(), &mut rng(3)).unwrap().token;
+    let next = delegate(&own, &one, &two.public(), "next", &Narrowing::default(), &mut rng(4));
+    let next = next.unwrap();
+    let open = |seed| (INITIALIZE, "s/mcp:initialize", seed);
+    let (_, of_one) = send(&world, None, (&own, Some(&one)), open(1)).await;
+    let (_, of_two) = send(&world, None, (&next, Some(&two)), open(2)).await;
+    let read = |seed| {
+        let text = r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"a:b"}}"#;
+        (text, "s/mcp:resources/read", seed)
+    };
+    let under_way = send(&world, of_one.as_deref(), (&own, Some(&one)), read(3));
+    let arrives = async {
+        while !world.upstream.arrived().iter().any(|up| up.text().contains("resources/read")) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        send(&world, of_two.as_deref(), (&next, Some(&two)), read(4)).await
+    };
+    let refused = tokio::select! {
+        ended = under_way => panic!("{ended:?}"),
+        refused = arrives => refused,
+    };
+    assert_eq!(refused.0, 200, "clients of this era take other statuses for the session's end");
+    let code = world.records().last().unwrap().decision.code();
+    assert_eq!(code, Some(Code::TooManyCalls));
 }
 
 #[tokio::test]
