@@ -247,7 +247,7 @@ async fn what_is_under_way_ends_before_the_gateway_does() {
 #[tokio::test]
 async fn a_slow_head_and_one_connection_too_many_hold_nobody_up() {
     let upstream = RawServer::answering(ok("yes")).await;
-    let listen = Listen { head_timeout_secs: 1, connections_max: 2, ..Listen::default() };
+    let listen = Listen { head_timeout_secs: 3, connections_max: 2, ..Listen::default() };
     let world = World::new(&server("a", &upstream.base), listen).await;
     let mut slow = Vec::new();
     for _ in 0..2 {
@@ -256,7 +256,11 @@ async fn a_slow_head_and_one_connection_too_many_hold_nobody_up() {
         slow.push(stream);
     }
     // The third waits until the first two are given up.
-    assert_eq!(world.call("/a/1", &bearer(ALL, 1)).await, 200);
+    let bearer = bearer(ALL, 1);
+    let mut third = std::pin::pin!(world.call("/a/1", &bearer));
+    let early = tokio::time::timeout(Duration::from_millis(500), &mut third).await;
+    assert!(early.is_err(), "it did not wait: {early:?}");
+    assert_eq!(third.await, 200);
     for mut stream in slow {
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest).await;

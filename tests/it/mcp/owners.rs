@@ -111,7 +111,7 @@ async fn calls_in_flight_are_the_tasks_whoever_makes_them() {
     };
     let refused = tokio::select! {
         ended = under_way => panic!("{ended:?}"),
-        refused = arrives => refused,
+        refused = tokio::time::timeout(Duration::from_secs(20), arrives) => refused.unwrap(),
     };
     assert_eq!(refused.0, 200, "clients of this era take other statuses for the session's end");
     let code = world.records().last().unwrap().decision.code();
