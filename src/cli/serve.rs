@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tokio::runtime::Runtime;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -58,9 +58,10 @@ impl Args {
 /// *Errors*: a level that there is not.
 pub(super) fn log_to_stderr() -> anyhow::Result<()> {
     let own = match env::log() {
-        Some(level) => {
-            level.parse().context("HARDTACK_LOG is error, warn, info, debug or trace")?
-        }
+        Some(level) => match level.parse() {
+            Ok(level) => level,
+            Err(_) => bail!("HARDTACK_LOG is none of error, warn, info, debug and trace"),
+        },
         None => LevelFilter::INFO,
     };
     let shown = Targets::new().with_default(own.min(LevelFilter::INFO));

@@ -60,15 +60,22 @@ impl Served {
             return Ok(unanswered(head, body, message.id_text()).await);
         };
         let every = self.options.tenure_every;
-        let (body, is_checked) = match (&narrowing, is_stream) {
-            (None, false) => begun(body, &id, &tenure, every).await?,
-            _ => (body, false),
-        };
         let session = match room {
             Some(room) => Some(self.sessions.open(room, named, None, Arc::default())),
             None => session,
         };
         let lasting = session.as_ref().map(|session| self.sessions.last(session));
+        let begun = match (&narrowing, is_stream) {
+            (None, false) => begun(body, &id, &tenure, every).await,
+            _ => Ok((body, false)),
+        };
+        let (body, is_checked) = begun.inspect_err(|_| {
+            // Nobody will be told of this session.
+            if let (true, Some(session)) = (opens, &session) {
+                self.sessions.end(session);
+                self.let_go(session);
+            }
+        })?;
         let body = match (narrowing, is_stream) {
             (Some(narrowing), true) => {
                 let written = message.id_text().to_vec();

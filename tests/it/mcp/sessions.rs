@@ -1,13 +1,42 @@
 //! A session is its owner's, and proves nothing.
 
+use std::time::Duration;
+
 use hardtack::verify::DangerUnrevoked;
 use serde_json::json as value;
 
-use super::upstream::{Arrived, events, plain, silent};
+use super::upstream::{Arrived, events, json, plain, silent};
 use super::world::{ALL, INITIALIZE, Settings, World, token, told};
 use crate::support_guard::client;
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"x"}}"#;
+
+/// Nobody is told of it, so that nobody could end it.
+#[tokio::test]
+async fn a_session_whose_opening_was_no_answer_ends() {
+    let world = World::new(|arrived: &Arrived| match arrived.method.as_str() {
+        "POST" => {
+            let mut answer = json(r#"{"jsonrpc":"2.0","id":77,"result":{}}"#);
+            answer.headers_mut().insert("mcp-session-id", "upstream-7".parse().unwrap());
+            answer
+        }
+        _ => json(""),
+    })
+    .await;
+    let opened = world.post(INITIALIZE).send().await.unwrap();
+    assert_eq!((opened.status().as_u16(), opened.headers().get("mcp-session-id")), (502, None));
+    let ended = || {
+        let last = world.upstream.last();
+        last.method == http::Method::DELETE && last.headers["mcp-session-id"] == "upstream-7"
+    };
+    for _ in 0..400 {
+        if ended() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{:?}", world.upstream.arrived());
+}
 
 #[tokio::test]
 async fn a_session_is_needed_and_its_owners() {
