@@ -52,7 +52,8 @@ impl Args {
     }
 }
 
-/// Has the log go to stderr: what happens, and with `HARDTACK_LOG=debug` each decision besides. Of the
+/// Has the log go to stderr: what happens, with `HARDTACK_LOG=debug` each decision besides, and with
+/// `trace` what servers over stdio write to their own stderr, which may hold anything. Of the
 /// libraries below nothing finer is shown, since some would tell of headers.
 ///
 /// *Errors*: a level that there is not.

@@ -287,7 +287,10 @@ fn what_is_explained_is_held_to_the_kinds_of_arguments() {
 #[tokio::test]
 async fn lists_know_the_labels_that_settings_give() {
     let list = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"x"},{"name":"y"}]}}"#;
-    let upstream = RawServer::answering(ok(list)).await;
+    let length = list.len();
+    let head = format!("content-type: application/json\r\ncontent-length: {length}");
+    let answer = send(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{list}"));
+    let upstream = RawServer::answering(vec![answer]).await;
     let labels = "[server.tool.y]\nlabels = [\"destructive\"]\n";
     let policy = "[policy]\nfiles = [\"own.datalog\"]\n";
     let world = World::new(&mcp(&upstream.base), Listen::default()).await;

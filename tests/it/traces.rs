@@ -116,6 +116,8 @@ async fn a_collector_gets_each_call_and_what_went_up_for_it() {
     assert_eq!(call(&world, &bearer, "write", "").await, 403);
     let get = client().get(format!("http://{}/a/7?q=secret", world.address));
     let get = get.header("authorization", &bearer).header("traceparent", PARENT);
+    // What a caller says of its connection takes nothing out that is the gateway's.
+    let get = get.header("connection", "traceparent");
     assert_eq!(get.send().await.unwrap().status(), 200);
     let unsampled = format!(r#""traceparent":"{}","#, PARENT.replace("-01", "-00"));
     assert_eq!(call(&world, &bearer, "read", &unsampled).await, 200);
@@ -206,6 +208,8 @@ fn settings_of_traces_are_checked() {
     for (given, why) in [
         ("url = \"collector:4317\"", "`traces.url`"),
         ("url = \"grpc://collector:4317\"", "`traces.url`"),
+        ("url = \"http://a:b@collector/v1/traces\"", "`traces.url`"),
+        ("url = \"http://collector/v1/traces?key=x\"", "`traces.url`"),
         ("share = 1.5", "`traces.share`"),
         ("share = nan", "`traces.share`"),
         ("headers = { \"a b\" = { env = \"X\" } }", "`traces.headers`"),

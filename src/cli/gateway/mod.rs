@@ -4,9 +4,7 @@ mod approve;
 mod discover;
 mod explain;
 
-use std::num::NonZero;
 use std::path::PathBuf;
-use std::thread;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -17,7 +15,7 @@ use super::{Exit, Output, output};
 use crate::config::gateway::GatewaySettings;
 use crate::gateway::doors;
 use crate::gateway::ops::serve;
-use crate::gateway::service::Gateway;
+use crate::gateway::service::{Gateway, threads};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE, args_conflicts_with_subcommands = true)]
@@ -127,9 +125,8 @@ impl Args {
                 drop(told.reload().await);
             }
         });
-        let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let (router, ended) = (gateway.router(), shutdown()?);
-        serve(threads, listener, router, &settings.listen, ended).await?;
+        serve(threads(), listener, router, &settings.listen, ended).await?;
         watching.abort();
         reloading.abort();
         gateway.close().await;

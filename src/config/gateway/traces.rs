@@ -33,10 +33,14 @@ impl Traces {
         }
         let is_address = |url: &&String| {
             let url = url::Url::parse(url).ok();
-            url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            url.is_some_and(|url| {
+                let is_plain = url.username().is_empty() && url.password().is_none();
+                let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
+                is_http && is_plain && url.fragment().is_none() && url.query().is_none()
+            })
         };
         if self.url.iter().any(|url| !is_address(&url)) {
-            return Err("`traces.url` is not an absolute `http` or `https` URL".to_owned());
+            return Err("`traces.url` is not an absolute `http` or `https` URL without user, query and fragment".to_owned());
         }
         let is_name = |name: &&String| HeaderName::try_from(name.as_str()).is_ok();
         match self.headers.keys().find(|name| !is_name(name)) {

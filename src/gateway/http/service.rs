@@ -272,13 +272,13 @@ impl Shared {
     /// Sends a decided call up, and the answer down.
     async fn pass(&self, parts: &mut Parts, call: Call, served: &Served) -> Response<Body> {
         let Call { body, credential, changes, tenure, flight, span } = call;
-        let mut up = traced::up(&span, parts);
         let caller = changes.then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
         let Some(upstream) = &served.upstream else { return UpstreamError::Target.response() };
-        let request = match self.request(parts, body, upstream) {
+        let mut request = match self.request(parts, body, upstream) {
             Ok(request) => request,
             Err(error) => return error.response(),
         };
+        let mut up = traced::up(&span, &mut request);
         let every = self.options.tenure_every;
         let answer = match changes {
             true => match upstream.change(request, credential.as_ref()).await {

@@ -3,7 +3,7 @@
 //! *Source*: OpenTelemetry semantic conventions for HTTP 1.40, "HTTP server" and "HTTP client".
 
 use http::request::Parts;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Request, StatusCode};
 
 use super::routes::Route;
 use crate::gateway::trace::{Kind, Span, TRACEPARENT, TraceContext, Traces};
@@ -29,11 +29,11 @@ pub(super) fn begin(traces: &Traces, parts: &Parts, route: &Route) -> Span {
 }
 
 /// The span of what goes up, which the server is told of.
-pub(super) fn up(span: &Span, parts: &mut Parts) -> Span {
+pub(super) fn up<B>(span: &Span, request: &mut Request<B>) -> Span {
     let mut up = span.child(Kind::Client);
     if let Some(Ok(place)) = up.context().map(|place| HeaderValue::try_from(place.to_string())) {
-        up.set("http.request.method", parts.method.as_str());
-        parts.headers.insert(TRACEPARENT, place);
+        up.set("http.request.method", request.method().as_str());
+        request.headers_mut().insert(TRACEPARENT, place);
     }
     up
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::StatusCode;
 use http_body::Frame;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
@@ -14,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use super::steps::Whole;
 use super::stop::Stop;
 use crate::guard::Tenure;
-use crate::mcp::{Id, code};
+use crate::mcp::Id;
 
 /// Longest answer that is looked at before any of it goes down, in bytes.
 const SHORT_BYTES_MAX: usize = 64 * 1024;
@@ -47,10 +46,8 @@ pub(super) async fn begun(
                 return Err(Stop::internal(why));
             }
             Err(_) if tenure.holds() => next += every,
-            Err(_) => {
-                let why = "the token does not hold any more";
-                return Err(Stop::fault(StatusCode::UNAUTHORIZED, code::refusal(401), why));
-            }
+            // No status that has a client make the call again: it may have been carried out.
+            Err(_) => return Err(Stop::internal("the token does not hold any more")),
         }
     }
     Ok((Body::new(Continued { begun: Some(held.freeze()), body }), false))

@@ -24,11 +24,12 @@ use crate::mcp::{self, Era, Events, Fault, Id, Kind, PARAM, Reply, Scan, code};
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const EVENTS: &str = "text/event-stream";
+const JSON: &str = "application/json";
 /// Longest error that is passed on, in bytes.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 /// Headers of an answer that go down.
-const DOWN: &[&str] = &["content-type", "cache-control", "x-accel-buffering", "retry-after"];
+const DOWN: &[&str] = &["cache-control", "x-accel-buffering", "retry-after"];
 
 impl Served {
     /// Sends a message up, and gives the answer.
@@ -47,7 +48,7 @@ impl Served {
         name_session(request.headers_mut(), session.as_deref());
         let answer = upstream.send(request, credential.as_ref()).await?;
         let named = answer.headers().get(&SESSION).cloned();
-        let (status, is_stream) = (answer.status(), is_stream(answer.headers()));
+        let (status, form) = (answer.status(), form(answer.headers()));
         if let (StatusCode::NOT_FOUND, Some(session)) = (status, &session) {
             self.sessions.end(session);
         }
@@ -58,6 +59,13 @@ impl Served {
         };
         let Some(id) = id.filter(|_| status.is_success()) else {
             return Ok(unanswered(head, body, message.id_text()).await);
+        };
+        let is_stream = match form {
+            Form::Stream => true,
+            Form::Json => false,
+            Form::Other => {
+                return Err(Stop::internal("the server's answer is neither JSON nor events"));
+            }
         };
         let every = self.options.tenure_every;
         let session = match room {
@@ -114,15 +122,14 @@ impl Served {
     ) -> Result<Response<Body>, Stop> {
         let mut request = request(upstream, Method::GET, Body::empty(), headers);
         if let Some(last) = headers.get(LAST_EVENT) {
-            if !session.events.has(last.as_bytes()) {
-                let why = "the session has seen no such event, or too many since";
-                return Err(Stop::bad(code::INVALID_REQUEST, why));
+            // Of another's the server may know; whoever names it hears what comes from now on.
+            if session.events.has(last.as_bytes()) {
+                request.headers_mut().insert(LAST_EVENT, last.clone());
             }
-            request.headers_mut().insert(LAST_EVENT, last.clone());
         }
         name_session(request.headers_mut(), Some(&session));
         let answer = upstream.listen(request, self.credential.as_ref()).await?;
-        let is_stream = is_stream(answer.headers());
+        let is_stream = form(answer.headers()) == Form::Stream;
         let (head, body) = down(answer)?;
         match (head.status().is_success(), is_stream) {
             (true, true) => {}
@@ -212,7 +219,9 @@ async fn unanswered(head: Response<()>, body: Body, id: &[u8]) -> Response<Body>
         reply.place("error").is_some() && named.is_none_or(|named| named == b"null" || named == id)
     });
     if is_error {
-        return head.map(|()| Body::from(whole));
+        let mut answer = head.map(|()| Body::from(whole));
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+        return answer;
     }
     let fault = Fault::new(code::INTERNAL, "the server refused the request");
     json(head.status(), mcp::error(Some(id).filter(|id| !id.is_empty()), &fault))
@@ -251,7 +260,7 @@ fn request(upstream: &Upstream, method: Method, body: Body, from: &HeaderMap) ->
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if method == Method::POST {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     }
     *request.method_mut() = method;
     request
@@ -269,6 +278,15 @@ fn down(answer: Response<Body>) -> Result<(Response<()>, Body), Stop> {
     }
     let mut head = Response::new(());
     *head.status_mut() = parts.status;
+    // Never as it came: a reader could take another form, or another charset, out of it.
+    let kind = match form(&parts.headers) {
+        Form::Stream => Some(EVENTS),
+        Form::Json => Some(JSON),
+        Form::Other => None,
+    };
+    if let Some(kind) = kind {
+        head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
     for name in DOWN.iter().copied() {
         if let Some(value) = parts.headers.get(name) {
             head.headers_mut().insert(HeaderName::from_static(name), value.clone());
@@ -281,7 +299,31 @@ fn down(answer: Response<Body>) -> Result<(Response<()>, Body), Stop> {
     Ok((head, body))
 }
 
-fn is_stream(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(EVENTS))
+/// What a server's answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Events, in UTF-8.
+    Stream,
+    /// One message, in UTF-8.
+    Json,
+    /// Nothing that is known, or that all readers take alike.
+    Other,
+}
+
+fn form(headers: &HeaderMap) -> Form {
+    let mut kinds = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(kind), None) = (kinds.next(), kinds.next()) else { return Form::Other };
+    let mut parts = kind.to_str().unwrap_or_default().split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    let is_utf8 = parts.all(|part| match part.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    });
+    match is_utf8 {
+        true if essence.eq_ignore_ascii_case(EVENTS) => Form::Stream,
+        true if essence.eq_ignore_ascii_case(JSON) => Form::Json,
+        _ => Form::Other,
+    }
 }

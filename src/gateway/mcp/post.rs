@@ -122,6 +122,10 @@ impl Served {
         let call =
             Call { message, changes, era, headers, owner, session, credential, narrowing, tenure };
         let answer = self.exchange(call).await.inspect_err(|stop| stop.end(&mut up))?;
+        if !answer.status().is_success() {
+            up.fail(answer.status().as_str());
+            told.span.fail(answer.status().as_str());
+        }
         // Dropped in this order: the span of the call ends last.
         let kept = (flight, up, std::mem::take(&mut told.span));
         Ok(match kept {

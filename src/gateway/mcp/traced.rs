@@ -101,6 +101,10 @@ pub(super) fn up(
     if let Some(meta) = message.meta() {
         match meta.member(TRACEPARENT.as_str()) {
             Some(told) => splice.replace(told.span(), format!("\"{text}\"")),
+            // What differs in case alone stays as it came, and stays the caller's.
+            None if meta
+                .members()
+                .any(|one| one.name.eq_ignore_ascii_case(TRACEPARENT.as_str())) => {}
             None => {
                 let comma = if message.keeps_metadata() { "," } else { "" };
                 let member = format!("\"{TRACEPARENT}\":\"{text}\"{comma}");
@@ -183,6 +187,9 @@ mod tests {
             assert_eq!(headers[TRACEPARENT], *place);
             assert_eq!(meta.contains("4bf9"), place.contains("4bf92f3577b34da6a3ce929d0e0e4736"));
         }
+        // A reader that ignores case hears of one place alone.
+        let other = r#","_meta":{"TraceParent":"x"}"#;
+        assert!(sent(&traces, other).0.contains(&other[1..]), "{other}");
         let (text, headers, context) = sent(&traces, "");
         assert_eq!(headers[TRACEPARENT], *context.unwrap().to_string());
         assert!(!text.contains("_meta"), "{text}");

@@ -29,6 +29,9 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// After a failure to accept a connection, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Records that are being forced to the disk at once, and other work that blocks, of all threads.
+const BLOCKING_MAX: usize = 512;
+
 /// Serves until `shutdown` is ready, then lets what is under way finish within the time for that.
 ///
 /// *Shape*: a connection that is one too many waits to be accepted. A head that does not arrive in
@@ -51,7 +54,9 @@ pub async fn serve(
     let listener = listener.into_std()?;
     let mut workers = Vec::new();
     for _ in 0..threads.max(1) {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut runtime = runtime::Builder::new_current_thread();
+        runtime.enable_all().max_blocking_threads(BLOCKING_MAX.div_ceil(threads.max(1)).max(16));
+        let runtime = runtime.build()?;
         let (connections, listener) = (connections.clone(), listener.try_clone()?);
         let (mut stopping, mut ending) = (connections.stopping.clone(), ending.clone());
         let work = async move {

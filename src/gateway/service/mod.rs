@@ -21,6 +21,7 @@ pub use self::explain::{Explained, explain};
 use self::parts::Revocations;
 pub use self::parts::sink;
 pub(in crate::gateway) use self::routes::Shared;
+pub use self::routes::threads;
 use crate::config::gateway::{GatewaySettings, SettingsError};
 use crate::gateway::catalogue::Catalogue;
 use crate::gateway::http::HttpProxy;
@@ -129,6 +130,7 @@ impl Gateway {
         let metrics = Metrics::default();
         let guard = parts::guard(&settings, Arc::<MemorySink>::default(), &metrics, true)?;
         let catalogue = Arc::new(parts::catalogue(&settings)?);
+        parts::can_trace(&settings)?;
         let (flights, traces) = (Flights::default(), Traces::default());
         let settings = Arc::new(settings);
         let shared =
@@ -168,11 +170,13 @@ impl Gateway {
 
     /// Ends what runs besides the listener: children, following revocations; sends the last traces.
     pub async fn close(self) {
-        self.0.traces.close().await;
-        let Ok(inner) = Arc::try_unwrap(self.0) else { return };
-        if let Revocations::Followed(sync) = inner.revocations {
+        let traces = self.0.traces.clone();
+        if let Ok(inner) = Arc::try_unwrap(self.0)
+            && let Revocations::Followed(sync) = inner.revocations
+        {
             sync.close().await;
         }
+        traces.close().await;
     }
 
     fn metrics(&self) -> String {

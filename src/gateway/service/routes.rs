@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use axum::Router;
@@ -89,13 +91,19 @@ impl Credentials {
     }
 }
 
+/// How many threads serve callers.
+pub fn threads() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 fn options(server: &Server) -> UpstreamOptions {
     UpstreamOptions {
         connect_timeout: Duration::from_secs(server.connect_timeout_secs),
         head_timeout: Duration::from_secs(server.answer_timeout_secs),
         idle_timeout: Some(Duration::from_secs(server.idle_timeout_secs)),
         requests_max: server.calls_max,
-        idle_connections_max: server.calls_max,
+        // Each thread has its own.
+        idle_connections_max: server.calls_max.div_ceil(threads()),
         ..UpstreamOptions::default()
     }
 }

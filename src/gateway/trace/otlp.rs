@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Limited};
 use opentelemetry::trace::{
@@ -18,7 +19,7 @@ use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
-    BatchSpanProcessor, SpanData, SpanEvents, SpanLinks, SpanProcessor,
+    BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanEvents, SpanLinks, SpanProcessor,
 };
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -30,6 +31,14 @@ use crate::gateway::upstream::{Address, Change, UpstreamOptions, Wire};
 
 /// How long a batch may take to be sent.
 const SEND_TIME: Duration = Duration::from_secs(10);
+
+/// How long the last batch may take.
+const END_TIME: Duration = Duration::from_secs(3);
+
+/// Spans that may wait, how many are sent at once, and how often.
+const WAITING_MAX: usize = 2048;
+const BATCH_MAX: usize = 512;
+const EVERY: Duration = Duration::from_secs(5);
 
 /// Longest answer of a collector, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -61,7 +70,14 @@ impl Otlp {
             .with_timeout(SEND_TIME)
             .build()
             .map_err(|why| why.to_string())?;
-        let mut batches = BatchSpanProcessor::builder(exporter).build();
+        // All of it, so that nothing is left for the environment to say.
+        let config = BatchConfigBuilder::default()
+            .with_max_queue_size(WAITING_MAX)
+            .with_max_export_batch_size(BATCH_MAX)
+            .with_scheduled_delay(EVERY)
+            .build();
+        let batches = BatchSpanProcessor::builder(exporter).with_batch_config(config);
+        let mut batches = batches.build();
         let named = [
             KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
             KeyValue::new("service.instance.id", gateway.to_owned()),
@@ -81,7 +97,7 @@ impl Export for Otlp {
 
     fn close(&self) {
         // What could not be sent was told in the log.
-        let _ = self.batches.shutdown_with_timeout(SEND_TIME);
+        let _ = self.batches.shutdown_with_timeout(END_TIME);
     }
 }
 
@@ -176,6 +192,9 @@ async fn send(
     request: Request<Bytes>,
 ) -> Result<Response<Bytes>, HttpError> {
     let (mut parts, body) = request.into_parts();
+    // Headers that the environment names are some other collector's.
+    parts.headers.clear();
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
     for (name, secret) in secrets {
         let mut value = HeaderValue::from_str(&secret.read().await?)?;
         value.set_sensitive(true);
