@@ -155,8 +155,8 @@ class Lab:
             return
         servers.emptied(self.folder)
         wide = self.work / "wide.json"
-        # The server asks for the roots while the first of these are under way.
-        steps = [{"list": "tools"}, {"ping": True}, {"list": "tools"}, {"call": "list_allowed_directories", "arguments": {}}]
+        # The server asks for the roots while the first of these are under way; the last one counts.
+        steps = [{"list": "tools"}] + 30 * [{"ping": True}, {"call": "list_allowed_directories", "arguments": {}}]
         wide.write_text(json.dumps(steps), encoding="utf-8")
         with gateway(self, of=[server]) as guarded:
             token = guarded.token([{"tool": "files/*"}])
