@@ -284,10 +284,14 @@ impl Shared {
             true => match upstream.change(request, credential.as_ref()).await {
                 Ok((answer, Some(tunnel))) => {
                     let Some(caller) = caller else { return UpstreamError::Broken.response() };
+                    let mut kept = (flight, up, span);
+                    for span in [&mut kept.1, &mut kept.2] {
+                        traced::answered(span, answer.status());
+                    }
                     let passing = tunnel.pass(caller, every, move || tenure.holds());
                     tokio::spawn(async move {
                         passing.await;
-                        drop((flight, up, span));
+                        drop(kept);
                     });
                     return joined(answer);
                 }

@@ -60,21 +60,17 @@ impl Served {
         let Some(id) = id.filter(|_| status.is_success()) else {
             return Ok(unanswered(head, body, message.id_text()).await);
         };
-        let is_stream = match form {
-            Form::Stream => true,
-            Form::Json => false,
-            Form::Other => {
-                return Err(Stop::internal("the server's answer is neither JSON nor events"));
-            }
-        };
         let every = self.options.tenure_every;
         let session = match room {
             Some(room) => Some(self.sessions.open(room, named, None, Arc::default())),
             None => session,
         };
         let lasting = session.as_ref().map(|session| self.sessions.last(session));
-        let begun = match (&narrowing, is_stream) {
-            (None, false) => begun(body, &id, &tenure, every).await,
+        let begun = match (form, &narrowing) {
+            (Form::Other, _) => {
+                Err(Stop::internal("the server's answer is neither JSON nor events"))
+            }
+            (Form::Json, None) => begun(body, &id, &tenure, every).await,
             _ => Ok((body, false)),
         };
         let (body, is_checked) = begun.inspect_err(|_| {
@@ -84,7 +80,7 @@ impl Served {
                 self.let_go(session);
             }
         })?;
-        let body = match (narrowing, is_stream) {
+        let body = match (narrowing, form == Form::Stream) {
             (Some(narrowing), true) => {
                 let written = message.id_text().to_vec();
                 let events = self.events(narrowing, session.clone(), Some((id, written)));

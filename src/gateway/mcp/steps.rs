@@ -75,8 +75,12 @@ impl Whole {
     pub(super) fn is_answer(whole: &[u8], id: &Id) -> bool {
         let mut scan = ScanOne::default();
         scan.read(whole);
-        matches!(scan.end(), Scanned::Answers(Some(answered)) if answered == *id)
+        answers(scan, id)
     }
+}
+
+fn answers(scan: ScanOne, id: &Id) -> bool {
+    matches!(scan.end(), Scanned::Answers(Some(answered)) if answered == *id)
 }
 
 impl Step for Whole {
@@ -89,9 +93,9 @@ impl Step for Whole {
     }
 
     fn end(&mut self) -> Result<Bytes, BoxError> {
-        match std::mem::take(&mut self.scan).end() {
-            Scanned::Answers(Some(id)) if id == self.id => Ok(std::mem::take(&mut self.held)),
-            _ => Err(NoAnswer.into()),
+        match answers(std::mem::take(&mut self.scan), &self.id) {
+            true => Ok(std::mem::take(&mut self.held)),
+            false => Err(NoAnswer.into()),
         }
     }
 }

@@ -4,10 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::body::Body;
-use http::{Response, StatusCode};
+use http::StatusCode;
 
-use super::held::until_sent;
 use crate::config::gateway::Limits;
 use crate::guard::Refusal;
 use crate::model::{Code, Reason};
@@ -63,13 +61,6 @@ impl Flights {
     }
 }
 
-impl Flight {
-    /// The response with the flight in its body: it lasts until the body has ended or was dropped.
-    pub fn until_sent(self, response: Response<Body>) -> Response<Body> {
-        until_sent(response, self)
-    }
-}
-
 impl Drop for Flight {
     fn drop(&mut self) {
         let mut counts = self.flights.counts();
@@ -95,6 +86,10 @@ impl fmt::Debug for Flight {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use http::Response;
+
+    use super::super::until_sent;
     use super::*;
 
     #[test]
@@ -118,7 +113,7 @@ mod tests {
     async fn a_call_lasts_until_its_answer_was_sent() {
         let (flights, limits) = (Flights::default(), Limits { calls_max: 1, task_calls_max: 1 });
         let flight = flights.begin([1; 32], &limits).unwrap();
-        let response = flight.until_sent(Response::new(Body::from("sent")));
+        let response = until_sent(Response::new(Body::from("sent")), flight);
         assert_eq!(flights.count(), 1);
         let body = axum::body::to_bytes(response.into_body(), 10).await.unwrap();
         assert_eq!((&body[..], flights.count()), (&b"sent"[..], 0));

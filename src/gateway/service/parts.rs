@@ -13,6 +13,7 @@ use crate::gateway::catalogue::{Approved, Catalogue};
 use crate::gateway::follow::{Authority, RevocationSync, SyncOptions};
 use crate::gateway::ops::{CountingSink, Metrics};
 use crate::gateway::trace::Traces;
+use crate::gateway::upstream::Address;
 use crate::guard::{Freshness, Guard, LocalReplays, Nonces, ToolMap};
 use crate::keys::{RootState, TrustedRoot, TrustedRoots, VerifyingKey};
 use crate::model::{Clock, limits};
@@ -137,30 +138,27 @@ pub(super) fn guard(
     guard.build().map_err(|why| OpenError::Settings(why.to_string()))
 }
 
-/// Where calls are told of. Without this build's support there is no such place.
+/// Where calls are told of.
 pub(super) fn traces(settings: &GatewaySettings) -> Result<Traces, OpenError> {
-    let Some(url) = &settings.traces.url else { return Ok(Traces::default()) };
+    can_trace(settings)?;
     #[cfg(feature = "otel")]
-    {
+    if let Some(url) = &settings.traces.url {
         let failed = |why| OpenError::Settings(format!("`traces.url`: {why}"));
         let otlp = crate::gateway::trace::Otlp::new(url, &settings.traces, &settings.gateway);
         let export = Arc::new(otlp.map_err(failed)?);
-        Ok(Traces::new(export, Arc::new(SystemClock), settings.traces.share))
+        return Ok(Traces::new(export, Arc::new(SystemClock), settings.traces.share));
     }
-    #[cfg(not(feature = "otel"))]
-    {
-        let _ = url;
-        can_trace(settings).map(|()| Traces::default())
-    }
+    Ok(Traces::default())
 }
 
-/// Whether this build sends traces, where the settings ask for it.
+/// Whether the address is one, and this build can send traces there.
 pub(super) fn can_trace(settings: &GatewaySettings) -> Result<(), OpenError> {
-    match &settings.traces.url {
-        Some(url) if !cfg!(feature = "otel") => Err(OpenError::Settings(format!(
-            "`traces.url`: this build cannot send traces to `{url}`"
-        ))),
-        _ => Ok(()),
+    let Some(url) = &settings.traces.url else { return Ok(()) };
+    let failed = |why: String| OpenError::Settings(format!("`traces.url`: {why}"));
+    Address::parse(url).map_err(|why| failed(why.to_string()))?;
+    match cfg!(feature = "otel") {
+        true => Ok(()),
+        false => Err(failed("this build cannot send traces".to_owned())),
     }
 }
 

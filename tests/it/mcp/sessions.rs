@@ -14,9 +14,16 @@ const CALL: &str = r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"n
 /// Nobody is told of it, so that nobody could end it.
 #[tokio::test]
 async fn a_session_whose_opening_was_no_answer_ends() {
-    let world = World::new(|arrived: &Arrived| match arrived.method.as_str() {
+    for (id, kind) in [(77, "application/json"), (0, "text/html")] {
+        ends_at_its_server(id, kind).await;
+    }
+}
+
+async fn ends_at_its_server(id: u64, kind: &'static str) {
+    let world = World::new(move |arrived: &Arrived| match arrived.method.as_str() {
         "POST" => {
-            let mut answer = json(r#"{"jsonrpc":"2.0","id":77,"result":{}}"#);
+            let mut answer = json(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
+            answer.headers_mut().insert("content-type", kind.parse().unwrap());
             answer.headers_mut().insert("mcp-session-id", "upstream-7".parse().unwrap());
             answer
         }
