@@ -61,9 +61,9 @@ Example: one server of tools behind a gateway
   hardtack gateway gateway.toml --check
   hardtack gateway gateway.toml
 
-Agents then reach it at http://127.0.0.1:8080/mcp/files. SIGHUP, or a change of the file, has it
-take new settings; SIGTERM or ctrl-c ends it, after the calls under way. Its log goes to stderr, with
-each decision where HARDTACK_LOG=debug.";
+Agents then reach it at http://127.0.0.1:8080/mcp/files. SIGHUP, or a change
+of the file, has it take new settings; SIGTERM or ctrl-c ends it, after the
+calls under way. Its log goes to stderr; HARDTACK_LOG=debug adds decisions.";
 
 impl Args {
     pub(super) fn run(self, out: &mut Output) -> anyhow::Result<Exit> {
